@@ -1,0 +1,205 @@
+"""Claims and their changes as answers, from the rows of the views. Sentences are rendered here, when read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Row, Select, bindparam, select
+
+from events.contracts import Origin, Party, Wording
+from verifier import render
+from verifier.assessment import Assessment
+from verifier.names import Names
+from verifier.naming import normal
+from verifier.policy import POLICIES
+from verifier.projections import Reading
+from verifier.queries.attention import attention_beside, needs_attention
+from verifier.sentences import explanation, label
+from verifier.tables import BLOCK, GENERATIONS, TableSet
+
+Answer = dict[str, Any]
+
+_CLAIMS_AT_ONCE: Final = 1_000
+_assessments = msgspec.json.Decoder(Assessment)
+
+
+def claims_where(
+    reading: Reading,
+    *,
+    before: int,
+    limit: int,
+    status: str | None = None,
+    story: str | None = None,
+    sources: Collection[str] | None = None,
+    attention: str | None = None,
+    language: str | None = None,
+    text: str | None = None,
+) -> Sequence[Row[Any]]:
+    """Return the rows of claims, the latest registered first, before one registered at a position."""
+    claims = reading.tables.claims
+    wanted = select(claims).where(claims.c.registered_at < before)
+    for column, value in ((claims.c.status, status), (claims.c.story, story), (claims.c.language, language)):
+        if value is not None:
+            wanted = wanted.where(column == value)
+    if attention is not None:
+        wanted = wanted.where(needs_attention(reading.tables, attention))
+    if text is not None:
+        wanted = wanted.where(claims.c.text_key.contains(normal(text), autoescape=True))
+    if sources is not None:
+        sides = reading.tables.source_claims
+        spoken = select(sides.c.claim).where(sides.c.source.in_(sources), sides.c.statements > 0)
+        wanted = wanted.where(claims.c.id.in_(spoken))
+    return reading.connection.execute(wanted.order_by(claims.c.registered_at.desc()).limit(limit)).all()
+
+
+def claim_row(reading: Reading, id: str) -> Row[Any] | None:
+    """Return the row of one claim."""
+    return reading.connection.execute(_one_claim(reading.tables), {"of_id": id}).one_or_none()
+
+
+@lru_cache(GENERATIONS)
+def _one_claim(tables: TableSet) -> Select[Any]:
+    return select(tables.claims).where(tables.claims.c.id == bindparam("of_id"))
+
+
+def claim_answers(reading: Reading, rows: Sequence[Row[Any]], log_id: str) -> list[Answer]:
+    """Return claims in the shape of `answers.Claim`."""
+    assessments = [_assessments.decode(row.computed) for row in rows]
+    names = names_for(reading, assessments)
+    beside = attention_beside(reading, [row.id for row in rows])
+    return [
+        _claim(reading, row, assessment, names[row.id], beside[row.id], log_id)
+        for row, assessment in zip(rows, assessments, strict=True)
+    ]
+
+
+def _claim(
+    reading: Reading, row: Row[Any], assessment: Assessment, names: Names, beside: Sequence[str], log_id: str
+) -> Answer:
+    wording = Wording(text=row.text, place=row.place, note=row.note)
+    return {
+        **msgspec.json.decode(row.public),
+        "attention": [*assessment.attention, *beside],
+        "computed": msgspec.json.decode(row.computed),
+        "texts": render.texts(assessment, names, wording, msgspec.json.decode(row.erased)),
+        "basis": render.basis(
+            log_id, reading.at.position, reading.at.recorded_at, POLICIES[row.policy], assessment.digest
+        ),
+        "behind": False,
+    }
+
+
+# --- changes ---------------------------------------------------------------------------------------
+
+
+def changes_after(reading: Reading, after: int, limit: int) -> tuple[Sequence[Row[Any]], int]:
+    """Return about so many changes after a position, and the position up to which these are all.
+
+    The changes of one position stay together: where they alone are more than the limit, all of them come.
+    """
+    changes = reading.tables.changes
+    wanted = _changes(reading).where(changes.c.position > after)
+    rows = reading.connection.execute(
+        wanted.order_by(changes.c.position, changes.c.claim).limit(limit + 1)
+    ).all()  # fmt: skip
+    if len(rows) <= limit:
+        return rows, reading.at.position
+    last = rows[-1].position
+    whole = [row for row in rows if row.position < last]
+    if whole:
+        return whole, last - 1
+    all_of_it = _changes(reading).where(changes.c.position == last).order_by(changes.c.claim)
+    return reading.connection.execute(all_of_it).all(), last
+
+
+def changes_of(reading: Reading, claim: str, after: int, limit: int) -> Sequence[Row[Any]]:
+    """Return the changes of one claim after a position, in order."""
+    changes = reading.tables.changes
+    wanted = _changes(reading).where(changes.c.claim == claim, changes.c.position > after)
+    return reading.connection.execute(wanted.order_by(changes.c.position).limit(limit)).all()
+
+
+def change_answers(reading: Reading, rows: Sequence[Row[Any]], log_id: str) -> list[Answer]:
+    """Return changes in the shape of `answers.Change`."""
+    assessments = [_assessments.decode(row.computed) for row in rows]
+    names = names_for(reading, assessments)
+    return [
+        _change(row, assessment, names[row.claim], log_id) for row, assessment in zip(rows, assessments, strict=True)
+    ]
+
+
+def _changes(reading: Reading) -> Select[Any]:
+    changes, claims = reading.tables.changes, reading.tables.claims
+    return select(changes, claims.c.text).join(claims, claims.c.id == changes.c.claim)
+
+
+def _change(row: Row[Any], assessment: Assessment, names: Names, log_id: str) -> Answer:
+    policy = POLICIES[assessment.policy]
+    return {
+        "position": row.position,
+        "recorded_at": row.recorded_at,
+        "claim": row.claim,
+        "story": row.story,
+        "previous": row.previous,
+        "status": row.status,
+        "label": label(assessment, names),
+        "rule": assessment.rule,
+        "counts": msgspec.to_builtins(assessment.counts),
+        "cause": row.cause,
+        "cause_type": row.cause_type,
+        "explanation": explanation(assessment, names),
+        "recall": row.recall,
+        "verdict": assessment.verdict.verdict if assessment.verdict else None,
+        "policy": policy.id,
+        "text": row.text,
+        "basis": render.basis(log_id, row.position, row.recorded_at, policy, assessment.digest),
+    }
+
+
+# --- names -----------------------------------------------------------------------------------------
+
+
+def names_for(reading: Reading, assessments: Iterable[Assessment]) -> dict[str, Names]:
+    """Return, for each claim, the names that its sentences need, as far as nobody erased them."""
+    names: dict[str, Names] = {}
+    blocks: set[int] = set()
+    for assessment in assessments:
+        names.setdefault(assessment.claim, Names())
+        blocks |= {number // BLOCK for number in _numbers(assessment)}
+    claims = sorted(names)
+    for start in range(0, len(claims), _CLAIMS_AT_ONCE):
+        _read_names(reading, claims[start : start + _CLAIMS_AT_ONCE], blocks, names)
+    return names
+
+
+def _numbers(assessment: Assessment) -> Iterator[int]:
+    """Yield the numbers of every party and origin that an assessment mentions."""
+    yield from assessment.origins
+    for ground in (*assessment.grounds.shown, *assessment.denials):
+        yield from ground.via
+        if ground.source is not None:
+            yield ground.source
+        if ground.origin is not None:
+            yield ground.origin
+
+
+def _read_names(reading: Reading, claims: Sequence[str], blocks: Collection[int], names: dict[str, Names]) -> None:
+    wanted = {"claims": list(claims), "blocks": list(blocks)}
+    for row in reading.connection.execute(_some_names(reading.tables), wanted):
+        known = names[row.claim]
+        for local, (id, name) in msgspec.json.decode(row.names).items():
+            if row.kind == "party":
+                known.parties[int(local)] = Party(id=id, name=name)
+            else:
+                known.origins[int(local)] = Origin(id=id, label=name)
+
+
+@lru_cache(GENERATIONS)
+def _some_names(tables: TableSet) -> Select[Any]:
+    # Not by tuples of claim and block: SQLite would look through the whole table for them.
+    claim, block = tables.names.c.claim, tables.names.c.block
+    wanted = claim.in_(bindparam("claims", expanding=True)), block.in_(bindparam("blocks", expanding=True))
+    return select(tables.names).where(*wanted)
