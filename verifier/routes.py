@@ -1,0 +1,361 @@
+"""Every way in, once: the table that the HTTP API serves and the embedded client calls.
+
+A route has a method, a path, and a function of the desk; a question's parameters (`verifier.parameters`) and a
+command's body (`verifier.parsing`) are checked by what is named beside it. The streams and the bytes of evidence
+have no row in the table. Neither HTTP nor the client's port is known here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final, TypeVar
+from urllib.parse import unquote
+
+from pydantic import TypeAdapter
+
+from events import errors as log_errors
+from verifier import __version__, parsing
+from verifier.app import Desk
+from verifier.commands import (
+    STRICT,
+    AdoptPolicy,
+    OpenStory,
+    RegisterClaim,
+    RegisterSource,
+    SourceCommand,
+    UpdateSource,
+)
+from verifier.errors import Invalid, NotFound
+from verifier.handler.answering import Answer, in_full
+from verifier.handler.appending import Caller, translate
+from verifier.naming import is_id, story_named
+from verifier.parameters import (
+    Asked,
+    ChangesParams,
+    ClaimParams,
+    ClaimsParams,
+    EventsParams,
+    FeedParams,
+    PageParams,
+    Params,
+)
+from verifier.policy import POLICIES
+from verifier.render import basis
+
+P = TypeVar("P")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nothing:
+    """The body of an order that says everything by its path: an empty object."""
+
+    __pydantic_config__: ClassVar = STRICT
+
+
+Ask = Callable[[Desk, Asked], Awaitable[dict[str, Any]]]
+Do = Callable[[Desk, Mapping[str, str], Any, Caller, Answer], Awaitable[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A route that reads."""
+
+    path: str
+    about: str
+    ask: Ask
+    params: type[Any] = Params
+    answer: str = "Page"
+    method: ClassVar[str] = "GET"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A route that writes one command."""
+
+    path: str
+    about: str
+    do: Do
+    body: TypeAdapter[Any]
+    answer: str = "Done"
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    method: ClassVar[str] = "POST"
+
+
+# --- questions -------------------------------------------------------------------------------------
+
+
+async def _claims(desk: Desk, asked: Asked) -> dict[str, Any]:
+    p: ClaimsParams = asked.params
+    return await desk.queries.claims(
+        status=p.status, story=p.story, source=p.source, attention=p.attention, language=p.language, text=p.text,
+        cursor=p.cursor, limit=p.limit, **asked.at_least,
+    )  # fmt: skip
+
+
+async def _claim(desk: Desk, asked: Asked) -> dict[str, Any]:
+    p: ClaimParams = asked.params
+    as_of = int(p.as_of) if isinstance(p.as_of, str) and p.as_of.isdecimal() else p.as_of
+    return await desk.queries.claim(asked.ids["id"], as_of=as_of, said_by=p.said_by, policy=p.policy, **asked.at_least)
+
+
+async def _claim_events(desk: Desk, asked: Asked) -> dict[str, Any]:
+    return await _events_of(desk, f"claim:{asked.ids['id']}", asked.params)
+
+
+async def _events_of(desk: Desk, stream: str | None, params: EventsParams) -> dict[str, Any]:
+    return await desk.queries.events(stream, after=params.after, limit=params.limit or 100)
+
+
+async def _source_events(desk: Desk, asked: Asked) -> dict[str, Any]:
+    return await _events_of(desk, f"source:{await desk.registrar.registry.source_by(asked.ids['id'])}", asked.params)
+
+
+async def _story_events(desk: Desk, asked: Asked) -> dict[str, Any]:
+    return await _events_of(desk, f"story:{await desk.registrar.registry.story_by(asked.ids['id'])}", asked.params)
+
+
+async def _statements(desk: Desk, asked: Asked) -> dict[str, Any]:
+    return await desk.queries.statements(asked.ids["id"], cursor=asked.params.cursor, limit=asked.params.limit)
+
+
+async def _history(desk: Desk, asked: Asked) -> dict[str, Any]:
+    p: PageParams = asked.params
+    return await desk.queries.history(asked.ids["id"], cursor=p.cursor, limit=p.limit, **asked.at_least)
+
+
+async def _sources(desk: Desk, asked: Asked) -> dict[str, Any]:
+    return await desk.queries.sources(cursor=asked.params.cursor, limit=asked.params.limit, **asked.at_least)
+
+
+async def _source(desk: Desk, asked: Asked) -> dict[str, Any]:
+    return await desk.queries.source(asked.ids["id"], **asked.at_least)
+
+
+async def _stories(desk: Desk, asked: Asked) -> dict[str, Any]:
+    return await desk.queries.stories(cursor=asked.params.cursor, limit=asked.params.limit, **asked.at_least)
+
+
+async def _story(desk: Desk, asked: Asked) -> dict[str, Any]:
+    return await desk.queries.story(asked.ids["id"], **asked.at_least)
+
+
+async def _events(desk: Desk, asked: Asked) -> dict[str, Any]:
+    return await _events_of(desk, None, asked.params)
+
+
+async def _changes(desk: Desk, asked: Asked) -> dict[str, Any]:
+    page = await desk.queries.changes(after=asked.params.after, limit=asked.params.limit, **asked.at_least)
+    return {**page, "next": str(page["position"]) if page["position"] < page["basis"]["position"] else None}
+
+
+async def _found(desk: Desk, asked: Asked) -> dict[str, Any]:
+    return {"id": await desk.queries.resolve(asked.ids["prefix"], asked.ids["tail"], **asked.at_least)}
+
+
+async def _policies(desk: Desk, asked: Asked) -> dict[str, Any]:
+    position = await desk.log.head()
+    items = [
+        {
+            "id": policy.id,
+            "about": policy.about,
+            "digest": policy.digest,
+            "in_force": policy is desk.adopted.at(),
+            "rules": [{"id": rule.id, "status": rule.status, "says": rule.says} for rule in policy.rules],
+        }
+        for policy in POLICIES.values()
+    ]
+    return {"items": items, "next": None, "position": position, "basis": basis(desk.log.id, position, None)}
+
+
+async def _health(desk: Desk, asked: Asked) -> dict[str, Any]:
+    return await health(desk)
+
+
+async def health(desk: Desk) -> dict[str, Any]:
+    """Say how far log and views are, in the shape of `answers.Health`."""
+    head = await desk.log.head()
+    error = desk.views.error
+    return {
+        "status": "ok" if error is None else "views stopped",
+        "log": desk.log.id,
+        "head": head,
+        "views": desk.views.position,
+        "version": __version__,
+        "rebuilding": desk.rebuilding.position,
+        "detail": error,
+    }
+
+
+# --- orders ----------------------------------------------------------------------------------------
+
+
+async def _register(
+    desk: Desk, ids: Mapping[str, str], command: RegisterClaim, caller: Caller, answer: Answer
+) -> dict[str, Any]:
+    return await desk.handler.register(command, caller, answer=answer)
+
+
+async def _on_claim(desk: Desk, ids: Mapping[str, str], command: Any, caller: Caller, answer: Answer) -> dict[str, Any]:
+    if not is_id(ids["id"], "clm"):
+        raise NotFound(f"{ids['id']!r} is not a claim's id: look it up in the list of claims", claim=ids["id"])
+    return await desk.handler.handle(ids["id"], command, caller, answer=answer)
+
+
+async def _register_source(
+    desk: Desk, ids: Mapping[str, str], command: RegisterSource, caller: Caller, answer: Answer
+) -> dict[str, Any]:
+    return await desk.registrar.handle_source(None, command, caller)
+
+
+async def _on_source(
+    desk: Desk, ids: Mapping[str, str], command: SourceCommand, caller: Caller, answer: Answer
+) -> dict[str, Any]:
+    if isinstance(command, UpdateSource):
+        named, meant = [await desk.registrar.registry.source_by(name) for name in (command.source, ids["id"])]
+        if named != meant:
+            raise Invalid(f"the address is that of {ids['id']}: give the same `source`", field="source")
+    return await desk.registrar.handle_source(ids["id"], command, caller)
+
+
+async def _open_story(
+    desk: Desk, ids: Mapping[str, str], command: OpenStory, caller: Caller, answer: Answer
+) -> dict[str, Any]:
+    return await desk.registrar.open_story(command, caller)
+
+
+async def _on_story(desk: Desk, ids: Mapping[str, str], command: Any, caller: Caller, answer: Answer) -> dict[str, Any]:
+    return await desk.registrar.handle_story(await desk.registrar.registry.story_by(ids["id"]), command, caller)
+
+
+async def _adopt(
+    desk: Desk, ids: Mapping[str, str], command: AdoptPolicy, caller: Caller, answer: Answer
+) -> dict[str, Any]:
+    return await desk.registrar.adopt_policy(command, caller)
+
+
+async def _rebuild(
+    desk: Desk, ids: Mapping[str, str], asked: Nothing, caller: Caller, answer: Answer
+) -> dict[str, Any]:
+    desk.rebuilding.start()
+    return await health(desk)
+
+
+# --- the table -------------------------------------------------------------------------------------
+
+QUESTIONS: Final = (
+    Question(path="/claims", about="List claims, newest first.", ask=_claims, params=ClaimsParams),
+    Question(path="/claims/{id}", about="Show how a claim stands.", ask=_claim, params=ClaimParams, answer="Claim"),
+    Question(path="/claims/{id}/events", about="List the facts of a claim.", ask=_claim_events, params=EventsParams),
+    Question(path="/claims/{id}/statements", about="List who said what about a claim.", ask=_statements,
+             params=PageParams),
+    Question(path="/claims/{id}/history", about="List the changes of a claim's status.", ask=_history,
+             params=PageParams),
+    Question(path="/sources", about="List sources by name.", ask=_sources, params=PageParams),
+    Question(path="/sources/{id}", about="Show a source and how its claims stand.", ask=_source, answer="Source"),
+    Question(path="/sources/{id}/events", about="List the facts of a source.", ask=_source_events,
+             params=EventsParams),
+    Question(path="/stories", about="List stories.", ask=_stories, params=PageParams),
+    Question(path="/stories/{id}", about="Show a story and its claims by status.", ask=_story, answer="Story"),
+    Question(path="/stories/{id}/events", about="List the facts of a story.", ask=_story_events,
+             params=EventsParams),
+    Question(path="/events", about="List all facts of the log.", ask=_events, params=EventsParams),
+    Question(path="/changes", about="List the changes of all statuses.", ask=_changes, params=ChangesParams),
+    Question(path="/ids/{prefix}/{tail}", about="Find the id that begins and ends so.", ask=_found, answer="Found"),
+    Question(path="/policies", about="List the policies that ship, and which is in force.", ask=_policies),
+    Question(path="/health", about="Say how far log and views are.", ask=_health, answer="Health"),
+)  # fmt: skip
+"""Every route that reads, but for the streams and the bytes of evidence."""
+
+ORDERS: Final = (
+    Order(path="/claims", about="Register a claim, with its first statement if one is given.", do=_register,
+          body=parsing.REGISTER, answer="Written", fixed={"type": "claim.registered"}),
+    Order(path="/claims/{id}/events", about="Record a fact about a claim.", do=_on_claim, body=parsing.CLAIM,
+          answer="Written"),
+    Order(path="/sources", about="Register a source.", do=_register_source, body=parsing.REGISTER_SOURCE,
+          fixed={"type": "source.registered"}),
+    Order(path="/sources/{id}/events", about="Record a fact about a source.", do=_on_source, body=parsing.SOURCE),
+    Order(path="/stories", about="Open a story.", do=_open_story, body=parsing.OPEN_STORY,
+          fixed={"type": "story.opened"}),
+    Order(path="/stories/{id}/events", about="Record a fact about a story.", do=_on_story, body=parsing.STORY),
+    Order(path="/policies", about="Adopt a policy.", do=_adopt, body=parsing.ADOPT_POLICY,
+          fixed={"type": "policy.adopted"}),
+    Order(path="/rebuild", about="Begin to rebuild the views; /health says how far it is.", do=_rebuild,
+          body=TypeAdapter(Nothing), answer="Health"),
+)  # fmt: skip
+"""Every route that writes one command."""
+
+
+async def order(
+    desk: Desk, route: Order, ids: Mapping[str, str], body: Any, caller: Caller, *, answer: Answer = in_full
+) -> dict[str, Any]:
+    """Check a command's body, carry it out and answer it. Raises a `Problem`."""
+    records = route.fixed.get("type")
+    if records is not None and isinstance(body, Mapping) and (given := body.get("type", records)) != records:
+        raise Invalid(f"{route.path} records {records}, not {given}: leave `type` out", field="type")
+    command = parsing.parse(route.body, body, **route.fixed)
+    try:
+        return await route.do(desk, ids, command, caller, answer)
+    except log_errors.LogError as error:
+        raise translate(error, caller.key) from error
+
+
+async def ask(desk: Desk, route: Question, asked: Asked) -> dict[str, Any]:
+    """Answer a question. Raises a `Problem`."""
+    try:
+        return await route.ask(desk, asked)
+    except log_errors.LogError as error:
+        raise translate(error, "") from error
+
+
+_PARAMS: Final[dict[type[Any], TypeAdapter[Any]]] = {
+    cls: TypeAdapter(cls) for cls in (*{route.params for route in QUESTIONS}, FeedParams)
+}
+
+
+def params_of(kind: type[P], given: Mapping[str, Any]) -> P:
+    """Check the parameters of a question. Raises `Invalid` for unknown ones too."""
+    params: P = parsing.parse(_PARAMS[kind], {name: value for name, value in given.items() if value is not None})
+    return params
+
+
+def narrowed(desk: Desk, params: FeedParams) -> dict[str, str | None]:
+    """Return what a feed is narrowed to; a story may be given by its title."""
+    story = None if params.story is None else story_named(desk.log.id, params.story)
+    return {"claim": params.claim, "story": story, "status": params.status}
+
+
+_PATTERNS: Final = [
+    (route, re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", route.path))) for route in (*QUESTIONS, *ORDERS)
+]
+
+
+def find(method: str, path: str) -> tuple[Question | Order, dict[str, str]]:
+    """Return the route of a path as it stands in an address, and the ids in it. Raises `NotFound`."""
+    for route, pattern in _PATTERNS:
+        if route.method == method and (match := pattern.fullmatch(path)):
+            return route, {name: unquote(value) for name, value in match.groupdict().items()}
+    raise NotFound(f"there is no {method} {path} here: see the list of routes in the reference")
+
+
+# --- the bytes of evidence -------------------------------------------------------------------------
+
+
+async def keep_bytes(desk: Desk, sha256: str, data: bytes | AsyncIterable[bytes]) -> None:
+    """Keep the bytes of a snapshot, as they come; may be repeated. Raises a `Problem`."""
+    try:
+        await desk.evidence.put(data, sha256=sha256)
+    except log_errors.LogError as error:
+        raise translate(error, "") from error
+
+
+async def held_bytes(desk: Desk, sha256: str) -> bytes:
+    """Return the bytes of a snapshot. Raises `NotFound` where they are not held."""
+    try:
+        data = await desk.evidence.get(sha256)
+    except log_errors.LogError as error:
+        raise translate(error, "") from error
+    if data is None:
+        raise NotFound(f"the bytes of {sha256} are not held here: put them first", sha256=sha256)
+    return data
