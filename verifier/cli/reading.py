@@ -1,0 +1,347 @@
+"""The questions: how a claim stands and why, who said what, what has changed, what the log holds."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Annotated, Any, Final, get_args
+
+import typer
+
+from events.contracts import Status
+from verifier.assessment import Attention
+from verifier.cli import output
+from verifier.cli.output import moment, short
+from verifier.cli.reach import LogOption, OutputOption, claim_id, named, reading
+
+if TYPE_CHECKING:
+    from verifier.answers import Change, Claim, Event, Source, Statement, Story
+    from verifier.client import Verifier
+
+
+def _one_of(help: str, words: Any) -> Any:
+    """Return a flag that takes one of these words, which its help lists."""
+    return typer.Option(help=f"{help} One of {', '.join(get_args(words))}.", metavar="WORD")
+
+
+ClaimArgument = Annotated[str, typer.Argument(help="The claim, by its id or the end of it.", metavar="CLAIM")]
+AsOf = Annotated[
+    str | None,
+    typer.Option("--as-of", metavar="POSITION|TIME", help="How it stood for us then: the facts recorded by then."),
+]
+SaidBy = Annotated[
+    str | None,
+    typer.Option("--said-by", metavar="TIME", help="How it stood by what had been said by then, as we know it today."),
+]
+Policy = Annotated[str | None, typer.Option("--policy", help="Ask by another policy than the one in force.")]
+After = Annotated[int, typer.Option("--after", min=0, help="Begin after this position.")]
+Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on as the log grows, until interrupted.")]
+
+STATEMENTS: Final[output.Columns[Statement]] = {
+    "id": lambda said: short(said.event),
+    "what": lambda said: said.stance if said.stance != "none" else "noted",
+    "who": lambda said: said.source_name or "a name that was erased",
+    "via": lambda said: ", ".join(said.via),
+    "origin": lambda said: said.origin_label,
+    "when": lambda said: _when(said.occurred),
+    "counts as": lambda said: said.standing.replace("_", " "),
+}
+CLAIMS: Final[output.Columns[Claim]] = {
+    "id": lambda claim: short(claim.id),
+    "status": lambda claim: claim.label,
+    "claim": lambda claim: claim.text or "a wording that was erased",
+    "look at": lambda claim: ", ".join(claim.attention),
+}
+HISTORY: Final[output.Columns[Change]] = {
+    "position": lambda change: change.position,
+    "at": lambda change: moment(change.recorded_at),
+    "before": lambda change: change.previous,
+    "status": lambda change: change.label + (" (recall)" if change.recall else ""),
+    "because of": lambda change: f"{change.cause_type.partition('.')[2]} {short(change.cause)}",
+}
+CHANGES: Final[output.Columns[Change]] = {
+    "position": lambda change: change.position,
+    "at": lambda change: moment(change.recorded_at),
+    "id": lambda change: short(change.claim),
+    "status": lambda change: f"{change.label} ({_since(change)}{', recall' if change.recall else ''})",
+    "text": lambda change: change.text or "a wording that was erased",
+}
+EVENTS: Final[output.Columns[Event]] = {
+    "position": lambda event: event.position,
+    "at": lambda event: moment(event.recorded_at),
+    "id": lambda event: short(event.id),
+    "fact": lambda event: event.type,
+    "of": lambda event: short(event.stream.partition(":")[2]),
+    "who": lambda event: ", ".join(party["name"] for party in (event.identity or {}).get("parties", {}).values()),
+}
+SOURCES: Final[output.Columns[Source]] = {
+    "id": lambda source: short(source.id),
+    "name": lambda source: source.name or "a name that was erased",
+    "kind": lambda source: source.kind,
+    "role": lambda source: source.role or "",
+    "statements": lambda source: source.statements,
+    "same source?": lambda source: ", ".join(source.same_source),
+}
+STORIES: Final[output.Columns[Story]] = {
+    "id": lambda story: short(story.id),
+    "title": lambda story: story.title or "a title that was erased",
+    "claims": lambda story: story.claims,
+    "of which": lambda story: ", ".join(f"{count} {status}" for status, count in story.by_status.items()),
+}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the questions as commands."""
+    for function in (show, explain, history, claims, sources, stories, events, feed):
+        app.command(rich_help_panel="Ask")(function)
+
+
+def show(
+    claim: ClaimArgument, as_of: AsOf = None, said_by: SaidBy = None, policy: Policy = None,
+    log: LogOption = None, output: OutputOption = "table",
+) -> None:  # fmt: skip
+    """Show how a claim stands, and who said what about it."""
+    reading(log, lambda verifier: _show(verifier, claim, output, as_of=as_of, said_by=said_by, policy=policy))
+
+
+def explain(
+    claim: ClaimArgument, as_of: AsOf = None, said_by: SaidBy = None, policy: Policy = None,
+    log: LogOption = None, output: OutputOption = "table",
+) -> None:  # fmt: skip
+    """Explain why a claim stands as it does: the rule, what decided, what was set aside, what it rests on."""
+    reading(log, lambda verifier: _explain(verifier, claim, output, as_of=as_of, said_by=said_by, policy=policy))
+
+
+def history(claim: ClaimArgument, log: LogOption = None, output: OutputOption = "table") -> None:
+    """List the changes of a claim's status."""
+
+    async def work(verifier: Verifier) -> None:
+        changes = verifier.history(await claim_id(verifier, claim))
+        await _list(changes, output, HISTORY, empty="The status of this claim has never changed.")
+
+    reading(log, work)
+
+
+def claims(
+    status: Annotated[Status | None, _one_of("Only those of this status.", Status)] = None,
+    story: Annotated[str | None, typer.Option(help="Only those of this story, by its title or id.")] = None,
+    source: Annotated[str | None, typer.Option(help="Only those about which this source said something.")] = None,
+    attention: Annotated[Attention | None, _one_of("Only those to look at for this reason.", Attention)] = None,
+    language: Annotated[str | None, typer.Option(help="Only those worded in this language.")] = None,
+    text: Annotated[str | None, typer.Option(help="Only those whose wording has this in it.")] = None,
+    log: LogOption = None,
+    output: OutputOption = "table",
+) -> None:
+    """List claims, the latest registered first."""
+
+    async def work(verifier: Verifier) -> None:
+        found = verifier.claims(
+            status=status, story=story and await named(verifier, "sto", story),
+            source=source and await named(verifier, "src", source), attention=attention, language=language, text=text,
+        )  # fmt: skip
+        await _list(found, output, CLAIMS, empty="There is no such claim.")
+
+    reading(log, work)
+
+
+def sources(
+    source: Annotated[str | None, typer.Argument(help="One source, by its name or id.", metavar="SOURCE")] = None,
+    log: LogOption = None,
+    output: OutputOption = "table",
+) -> None:
+    """List the sources, or show one and how the claims stand that it spoke about."""
+
+    async def work(verifier: Verifier) -> None:
+        if source is None:
+            await _list(verifier.sources(), output, SOURCES, empty="Nobody has said anything yet.")
+        else:
+            _show_source(await verifier.source(await named(verifier, "src", source)), output)
+
+    reading(log, work)
+
+
+def stories(
+    story: Annotated[str | None, typer.Argument(help="One story, by its title or id.", metavar="STORY")] = None,
+    log: LogOption = None,
+    output: OutputOption = "table",
+) -> None:
+    """List the stories, or the claims of one."""
+
+    async def work(verifier: Verifier) -> None:
+        if story is None:
+            await _list(verifier.stories(), output, STORIES, empty="There is no story yet.")
+        else:
+            found = await verifier.story(await named(verifier, "sto", story))
+            await _list(verifier.claims(story=found.id), output, CLAIMS, empty="The story has no claims.")
+
+    reading(log, work)
+
+
+def events(
+    claim: Annotated[str | None, typer.Argument(help="Only those of this claim.", metavar="CLAIM")] = None,
+    after: After = 0,
+    follow: Follow = False,
+    log: LogOption = None,
+    output: OutputOption = "table",
+) -> None:
+    """List the facts of the log, or of one claim, as they were recorded."""
+
+    async def work(verifier: Verifier) -> None:
+        on = None if claim is None else await claim_id(verifier, claim)
+        listed = _Last(verifier.events(on, after=after))
+        await _list(listed, output, EVENTS, empty="Nothing was recorded.", stream=follow)
+        if follow:
+            async for event in verifier.follow_events(after=max(after, listed.position)):
+                if on is None or event.stream == f"claim:{on}":
+                    _print(event, output, EVENTS)
+
+    reading(log, work)
+
+
+def feed(
+    after: After = 0,
+    claim: Annotated[str | None, typer.Option(help="Only those of this claim.")] = None,
+    story: Annotated[str | None, typer.Option(help="Only those of this story, by its title or id.")] = None,
+    status: Annotated[Status | None, _one_of("Only those to this status.", Status)] = None,
+    follow: Follow = False,
+    log: LogOption = None,
+    output: OutputOption = "table",
+) -> None:
+    """List the changes of all statuses after a position; with --follow, go on with those to come."""
+
+    async def work(verifier: Verifier) -> None:
+        on = None if claim is None else await claim_id(verifier, claim)
+        within = None if story is None else (await verifier.story(await named(verifier, "sto", story))).id
+        if follow:
+            async for change in verifier.feed(after=after, claim=on, story=within, status=status):
+                _print(change, output, CHANGES)
+            return
+        changes = (
+            change
+            async for change in verifier.changes(after=after)
+            if on in (None, change.claim) and within in (None, change.story) and status in (None, change.status)
+        )
+        await _list(changes, output, CHANGES, empty="No status has changed.")
+
+    reading(log, work)
+
+
+# --- printing --------------------------------------------------------------------------------------
+
+
+async def _show(verifier: Verifier, claim: str, format: output.Format, **asked: Any) -> None:
+    stands = await verifier.claim(await claim_id(verifier, claim), **asked)
+
+    def table() -> None:
+        output.fields(
+            {
+                "claim": stands.text,
+                "why": stands.explanation,
+                "verdict": stands.verdict,
+                "look at": ", ".join(stands.attention),
+                "id": stands.id,
+                "position": stands.position,
+            },
+            title=stands.label,
+        )
+
+    output.answer(stands, format, table=table)
+    if format == "table" and not any(asked.values()):
+        said = [statement async for statement in verifier.statements(stands)]
+        if said:
+            output.console().print()
+            output.table(STATEMENTS, said)
+
+
+async def _explain(verifier: Verifier, claim: str, format: output.Format, **asked: Any) -> None:
+    stands = await verifier.claim(await claim_id(verifier, claim), **asked)
+    computed, counts = stands.computed, stands.counts
+
+    def table() -> None:
+        output.fields(
+            {
+                "why": stands.explanation,
+                "rule": f"{stands.rule} of {computed.policy}",
+                "origins for": counts.support_origins,
+                "origins against": counts.denial_origins,
+                "outlets": counts.outlets,
+                "decided by": ", ".join(short(event) for event in computed.decisive),
+                "set aside": "; ".join(f"{short(a['event'])}: {a['reason']}" for a in computed.set_aside["shown"]),
+                "superseded": ", ".join(short(event) for event in computed.superseded["shown"]),
+                "left out": ", ".join(short(event) for event in computed.left_out["shown"]),
+                "look at": ", ".join(stands.attention),
+                "verdict": stands.verdict,
+                "rests on": f"position {stands.basis.position} of {stands.basis.log}",
+                "computed": moment(stands.basis.recorded_at),
+                "digest": stands.basis.state_digest,
+            },
+            title=stands.label,
+        )
+
+    output.answer(stands, format, table=table)
+
+
+def _show_source(source: Source, format: output.Format) -> None:
+    def table() -> None:
+        output.fields(
+            {
+                "kind": source.kind,
+                "role": source.role,
+                "aliases": ", ".join(source.aliases),
+                "same as": source.same_as,
+                "same source?": ", ".join(source.same_source),
+                "statements": source.statements,
+                **{status: _sides(sides) for status, sides in source.standing.items()},
+                "id": source.id,
+            },
+            title=source.name or "a name that was erased",
+        )
+
+    output.answer(source, format, table=table)
+
+
+def _sides(sides: dict[str, int]) -> str:
+    return ", ".join(f"{count} {side}" for side, count in sides.items() if count)
+
+
+async def _list(
+    items: AsyncIterator[Any], format: output.Format, columns: output.Columns[Any], *, empty: str, stream: bool = False
+) -> None:
+    if stream:
+        async for item in items:
+            _print(item, format, columns)
+    else:
+        await output.answers(items, format, columns, empty=empty)
+
+
+def _print(item: Any, format: output.Format, columns: output.Columns[Any]) -> None:
+    if format == "table":
+        output.line(columns, item)
+    else:
+        output.json_line(item)
+
+
+class _Last(AsyncIterator[Any]):
+    """A list that remembers the position of the last item that it gave."""
+
+    def __init__(self, items: AsyncIterator[Any]) -> None:
+        self._items = items
+        self.position = 0
+
+    async def __anext__(self) -> Any:
+        item = await anext(self._items)
+        self.position = item.position
+        return item
+
+
+def _since(change: Change) -> str:
+    """Return what it was before; where only the verdict beside it changed, that one."""
+    if change.previous != change.status or not change.cause_type.startswith(("claim.adjudicated", "adjudication.")):
+        return f"was {change.previous}"
+    return f"verdict: {change.verdict}" if change.verdict else "verdict taken back"
+
+
+def _when(occurred: dict[str, Any] | None) -> str:
+    if occurred is None or "earliest" not in occurred:
+        return "unknown" if occurred and occurred.get("precision") == "unknown" else "when recorded"
+    first, last = occurred["earliest"][:10], occurred.get("latest", occurred["earliest"])[:10]
+    return first if first == last else f"{first} to {last}"

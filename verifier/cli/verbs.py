@@ -1,0 +1,396 @@
+"""The verbs: one command for each fact, its flags made from the fields of `verifier.commands`.
+
+`VERBS` says how each is typed: what it is about, what is given by position. Everything else is a flag
+with the field's own name, so that Python, HTTP and the command line say one thing in one way. A time and
+a quote have parts; each part is a flag, too: `--occurred 2020-01-06 --occurred-basis inferred`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import re
+import types
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, Field, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+
+import typer
+from anyio import to_thread
+
+from verifier import commands
+from verifier.cli import output
+from verifier.cli.output import Format
+from verifier.cli.reach import LogOption, OutputOption, claim_id, event_id, looks_short, named, target_id, writing
+from verifier.commands import Command, Quotation, When
+from verifier.errors import Invalid
+from verifier.naming import is_id
+
+if TYPE_CHECKING:
+    from verifier.client import Verifier
+
+On = Literal["claim", "new claim", "claim, story or source"]
+"""What a verb is about: a claim; a claim, or the text of a new one; any of three."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verb:
+    """How a command is typed: its name, what stands first, what follows by position."""
+
+    command: type[Command]
+    on: On | None = "claim"
+    by_position: tuple[str, ...] = ()
+    called: str | None = None
+    help: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the command: the verb's own, as it is typed."""
+        return self.called or self.command.verb.replace("_", "-")
+
+
+VERBS: Final = (
+    Verb(command=commands.RegisterClaim, on=None, by_position=("text",),
+         help="Register a claim about which nobody has said anything yet; assert-claim registers one that was put"
+              " forward."),
+    Verb(command=commands.AssertClaim, on="new claim",
+         help="Record that a source put a claim forward; the wording of a new claim registers it with that."),
+    Verb(command=commands.Corroborate),
+    Verb(command=commands.Deny),
+    Verb(command=commands.Note),
+    Verb(command=commands.Retract, by_position=("statement",)),
+    Verb(command=commands.Correct, by_position=("statement",)),
+    Verb(command=commands.WithdrawStatement, by_position=("statement",), called="undo"),
+    Verb(command=commands.Attribute, by_position=("statement",)),
+    Verb(command=commands.MergeOrigins, on="claim, story or source"),
+    Verb(command=commands.SplitOrigins, on="claim, story or source", by_position=("merge",)),
+    Verb(command=commands.Attach, by_position=("file",)),
+    Verb(command=commands.Adjudicate, by_position=("verdict",)),
+    Verb(command=commands.WithdrawVerdict),
+    Verb(command=commands.Link, by_position=("to",)),
+    Verb(command=commands.Unlink, by_position=("link",)),
+    Verb(command=commands.Reword, by_position=("text",)),
+    Verb(command=commands.Split, by_position=("into",)),
+    Verb(command=commands.Merge, by_position=("into",)),
+    Verb(command=commands.Withdraw),
+    Verb(command=commands.Publish),
+    Verb(command=commands.Unpublish, by_position=("publication",)),
+    Verb(command=commands.Erase, on="claim, story or source", by_position=("event",)),
+    Verb(command=commands.RegisterSource, on=None, by_position=("name",)),
+    Verb(command=commands.UpdateSource, on=None, by_position=("source",)),
+    Verb(command=commands.OpenStory, on=None, by_position=("title",)),
+    Verb(command=commands.AdoptPolicy, on=None, by_position=("policy",)),
+)  # fmt: skip
+"""Every verb, in the order in which help lists them."""
+
+HELP: Final[Mapping[str, str]] = {
+    "accuses": "Whom the claim accuses; may be given several times. Their word on it is that of an interested party.",
+    "address": "Where it was found, as an address.",
+    "adjudication": "The verdict, by its event's id or the end of it. Left out: the one that stands.",
+    "again": "Register it though the story has a claim with this wording.",
+    "aliases": "Another name; may be given several times.",
+    "attribution": "How the speaker is known.",
+    "basis": "The legal reason.",
+    "by": "Who takes it back: its source, or one who carried it.",
+    "checkable": "Whether it can be checked; an opinion or a sentence without its antecedent takes notes only.",
+    "day": "The day, such as 2020-01-06.",
+    "documents": "The SHA-256 of a document that bears it out, as attach prints it; may be given several times.",
+    "event": "The event whose text is erased, by its id or the end of it.",
+    "extent": "Whether it speaks of the whole claim or of a part.",
+    "fetched_at": "When the document was fetched.",
+    "fetched_by": "By whom the document was fetched.",
+    "file": "The document: its bytes are kept beside the log.",
+    "into": "The claim that goes on, by its id or the end of it.",
+    "kept": "The origin that stays, by its label.",
+    "kind": "What kind it is.",
+    "language": "The language of the wording.",
+    "link": "The link, by its event's id or the end of it.",
+    "media_type": "What kind of document it is.",
+    "merge": "The merge to undo, by its event's id or the end of it.",
+    "merged": "The origin that turns out to be the same, by its label.",
+    "name": "The name.",
+    "note": "A remark of the desk.",
+    "occurred": "When it was said: 2020-01-06, 2020-01, 2020-01-06T12:30Z, 2020-01-05/2020-01-07, or unknown."
+                " Left out: when we recorded it.",
+    "occurred_basis": "How that is known: it was said, or it was worked out.",
+    "occurred_expression": "The words from which it was read, such as Monday.",
+    "origin": "Where the information entered the world, such as: the letter. Left out: the source itself.",
+    "place": "Where the claim is about.",
+    "policy": "The policy, such as strict/1.",
+    "protected": "Know the source by a random id, not by its name.",
+    "publication": "The publication, by its event's id or the end of it.",
+    "quote": "The exact words.",
+    "quote_document": "The SHA-256 of the document in which the words are looked up, as attach prints it.",
+    "quote_end": "Where in the document the words end, in characters.",
+    "quote_language": "The language of the words.",
+    "quote_prefix": "What stands before the words.",
+    "quote_start": "Where in the document the words begin, in characters.",
+    "quote_suffix": "What stands behind the words.",
+    "quote_translated_by": "Who translated the words.",
+    "quote_translation": "The words in another language.",
+    "reason": "Why.",
+    "role": "What the source is, such as Defence Secretary.",
+    "same_as": "The source that it turns out to be.",
+    "seen": "The position of the claim that was looked at.",
+    "sha256": "The SHA-256 of a document whose bytes are kept elsewhere.",
+    "shows": "What the document shows.",
+    "size": "The size of that document in bytes.",
+    "slot": "Which text: the words, or who is named.",
+    "source": "Whose word it is: a person, an organisation, an outlet in its own voice.",
+    "stance": "What the statement says of the claim.",
+    "standing": "What the source is to the claim.",
+    "statement": "The statement, by its event's id or the end of it.",
+    "statements": "To which claims a statement speaks: STATEMENT=CLAIM,CLAIM. May be given several times.",
+    "story": "The story, by its title or id; opened if nobody has.",
+    "text": "The wording: a checkable, affirmative sentence.",
+    "title": "The title.",
+    "to": "The other claim, by its id or the end of it.",
+    "valid_from": "From when on the claim is meant to hold.",
+    "valid_to": "Until when the claim is meant to hold.",
+    "verdict": "The verdict.",
+    "via": "Who carried it to us, other than the source; may be given several times, the one next to the source last.",
+    "Attach.statement": "The statement that the document bears out, by its event's id or the end of it.",
+    "Publish.address": "Where we used the claim, as an address.",
+    "Split.into": "The claims that go on, by their ids or the ends of them.",
+    "UpdateSource.source": "The source, by its name or id.",
+}  # fmt: skip
+"""What help says of each flag; `Command.field` where a field means something of its own there."""
+
+_OF_EVERY_COMMAND: Final = ("type", "causation", "correlation")
+_OF_A_NEW_CLAIM: Final[tuple[str, ...]] = ("story", "language", "kind", "accuses", "again")
+_EVENTS: Final = ("statement", "merge", "adjudication", "link", "publication", "event")
+_PARTS: Final[Mapping[str, tuple[type, tuple[str, ...]]]] = {
+    "occurred": (When, ("basis", "expression")),
+    "quote": (Quotation, ("document", "start", "end", "prefix", "suffix", "language", "translation", "translated_by")),
+}
+
+
+_HASH: Final = re.compile("[0-9a-f]{64}")
+_LIKE_AN_ID: Final = re.compile("[a-z0-9_]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flag:
+    """One argument or flag: its name in Python, its type as it is typed, and what it stands for."""
+
+    name: str
+    kind: Any
+    help: str
+    required: bool = False
+    default: object = None
+    by_position: bool = False
+
+    def parameter(self) -> inspect.Parameter:
+        """Return it as a parameter of a function, as typer reads them."""
+        typed = self.kind if self.required or self.kind is bool else self.kind | None
+        help, metavar = self.help, None
+        if get_origin(self.kind) is Literal:
+            help, metavar = f"{help} One of {', '.join(get_args(self.kind))}.", "WORD"
+        if isinstance(self.default, str):
+            help += f" Left out: {self.default}."
+        about: Any
+        if self.by_position:
+            about = typer.Argument(help=help, metavar=self.name.upper(), show_default=False)
+        else:
+            about = typer.Option(*self._names(), help=help, metavar=metavar, show_default=False)
+        default: object = None
+        if self.kind is bool:
+            default = self.default
+        elif self.required:
+            default = inspect.Parameter.empty
+        return inspect.Parameter(
+            self.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[typed, about]
+        )
+
+    def _names(self) -> tuple[str, ...]:
+        typed = f"--{self.name.replace('_', '-')}"
+        if self.kind is bool and self.default is True:
+            return (f"{typed}/--not-{self.name.replace('_', '-')}",)
+        return (typed,)
+
+
+_COMMON: Final = (
+    Flag(name="key", kind=str, help="A key under which it is recorded at most once. Left out: a new one."),
+    Flag(name="if_match", kind=int, help="Refuse it if the claim has moved on from this position."),
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add every verb as a command."""
+    for verb in VERBS:
+        app.command(verb.name, rich_help_panel="Record", no_args_is_help=True)(_function(verb))
+
+
+def flags_of(verb: Verb) -> Iterator[Flag]:
+    """Return what a verb takes: what it is about, what follows by position, then its flags."""
+    own = {field.name: field for field in fields(verb.command) if field.name not in _OF_EVERY_COMMAND}
+    hints = get_type_hints(verb.command)
+    if verb.on is not None:
+        new = "The claim, by its id or the end of it; or the wording of a new one."
+        help = new if verb.on == "new claim" else f"The {verb.on}, by its id or the end of it."
+        yield Flag(name="claim", kind=str, help=help, required=True, by_position=True)
+    if verb.command is commands.Attach:
+        yield Flag(name="file", kind=Path, help=HELP["file"], by_position=True)
+    for name in verb.by_position:
+        if name in own:
+            yield from _flags(verb, own.pop(name), hints, by_position=True)
+    for field in own.values():
+        yield from _flags(verb, field, hints)
+    if verb.on == "new claim":
+        opening = {field.name: field for field in fields(commands.RegisterClaim)}
+        opening_hints = get_type_hints(commands.RegisterClaim)
+        for name in _OF_A_NEW_CLAIM:
+            yield from _flags(verb, opening[name], opening_hints)
+    yield from _COMMON
+
+
+def _flags(verb: Verb, field: Field[Any], hints: Mapping[str, Any], *, by_position: bool = False) -> Iterator[Flag]:
+    name, hint = field.name, hints[field.name]
+    if verb.command is commands.RegisterClaim and name == "statement":
+        return  # `assert-claim` registers a claim with its first statement
+    help = HELP.get(f"{verb.command.__name__}.{name}", HELP[name])
+    default = None if field.default is MISSING else field.default
+    missing = field.default is MISSING and field.default_factory is MISSING
+    required = missing and verb.command is not commands.Attach  # a file tells its own hash and size
+    kind = str if name in _PARTS else _typed(hint)
+    yield Flag(name=name, kind=kind, help=help, required=required, default=default, by_position=by_position)
+    if name in _PARTS:
+        cls, parts = _PARTS[name]
+        part_hints = get_type_hints(cls)
+        for part in parts:
+            yield Flag(name=f"{name}_{part}", kind=_typed(part_hints[part]), help=HELP[f"{name}_{part}"])
+
+
+def _typed(hint: Any) -> Any:
+    """Return the type in which a field is typed: one that typer knows."""
+    if get_origin(hint) in (Union, types.UnionType):
+        hint = next(choice for choice in get_args(hint) if choice is not type(None))
+    if get_origin(hint) in (tuple, dict):
+        return list[str]
+    return hint
+
+
+def _function(verb: Verb) -> Callable[..., None]:
+    flags = tuple(flags_of(verb))
+
+    def record(*, log: str | None, output: Format, **given: Any) -> None:
+        writing(log, lambda verifier: _record(verifier, verb, given, output))
+
+    record.__name__ = verb.name
+    record.__doc__ = verb.help or inspect.getdoc(verb.command)
+    record.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # what typer reads: one table, every verb
+        [
+            *(flag.parameter() for flag in flags),
+            inspect.Parameter("log", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=LogOption),
+            inspect.Parameter("output", inspect.Parameter.KEYWORD_ONLY, default="table", annotation=OutputOption),
+        ]
+    )
+    return record
+
+
+# --- recording -------------------------------------------------------------------------------------
+
+
+async def _record(verifier: Verifier, verb: Verb, given: dict[str, Any], format: Format) -> None:
+    given = {name: value for name, value in given.items() if value is not None and value != []}
+    key, if_match = given.pop("key", None), given.pop("if_match", None)
+    about = given.pop("claim", None)
+    file: Path | None = given.pop("file", None)
+    opening = {name: given.pop(name) for name in _OF_A_NEW_CLAIM if verb.on == "new claim" and name in given}
+    values = await _values(verifier, given)
+    document: str | None = None
+    if verb.command is commands.Attach:
+        data = await to_thread.run_sync(file.read_bytes) if file else None
+        target = await claim_id(verifier, str(about))
+        answer: Any = await verifier.attach(target, data, key=key, if_match=if_match, **values)
+        document = hashlib.sha256(data).hexdigest() if data is not None else values.get("sha256")
+    elif verb.on == "new claim" and not _is_known(str(about)):
+        opening = await _values(verifier, opening)
+        statement = commands.AssertClaim(**values)
+        answer = await verifier.register(str(about), statement=statement, key=key, if_match=if_match, **opening)
+    else:
+        if any(opening.values()):
+            raise Invalid(f"--{next(iter(opening))} is for a new claim: give its wording, or leave the flag out")
+        on = None if about is None else await target_id(verifier, str(about))
+        answer = await verifier.send(verb.command(**values), on=on, key=key, if_match=if_match)
+    _show_written(answer, format, document)
+
+
+def _is_known(about: str) -> bool:
+    """Say whether this names a claim, or else is the wording of a new one. Raises `Invalid` if it is neither."""
+    if is_id(about, "clm") or looks_short(about):
+        return True
+    if _LIKE_AN_ID.fullmatch(about):
+        raise Invalid(f"{about!r} is neither the end of an id nor a sentence: give 6 characters of the id or more")
+    return False
+
+
+async def _values(verifier: Verifier, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a command takes for what was typed: whole ids, times and quotes from their parts."""
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        if (whole := name.partition("_")[0]) in _PARTS and whole != name:
+            if whole not in given:
+                raise Invalid(f"--{name.replace('_', '-')} tells more about --{whole}: give that, too")
+            continue
+        if name in _PARTS:
+            values[name] = _from_parts(name, value, given)
+        elif name in _EVENTS:
+            values[name] = await event_id(verifier, value)
+        elif name == "statements":
+            values[name] = dict([await _assigned(verifier, item) for item in value])
+        elif name in ("to", "into"):
+            several = isinstance(value, list)
+            ids = [await claim_id(verifier, one) for one in (value if several else [value])]
+            values[name] = tuple(ids) if several else ids[0]
+        elif name == "story":
+            values[name] = await named(verifier, "sto", value)
+        else:
+            values[name] = tuple(value) if isinstance(value, list) else value
+    return values
+
+
+def _from_parts(name: str, value: str, given: Mapping[str, Any]) -> str | When | Quotation:
+    _, parts = _PARTS[name]
+    told = {part: given[f"{name}_{part}"] for part in parts if given.get(f"{name}_{part}") is not None}
+    document = told.get("document")
+    if document is not None and not _HASH.fullmatch(document):
+        raise Invalid(f"--quote-document {document!r} is no SHA-256: give its 64 characters, as attach prints them")
+    if not told:
+        return value
+    return When(at=value, **told) if name == "occurred" else Quotation(exact=value, **told)
+
+
+async def _assigned(verifier: Verifier, item: str) -> tuple[str, tuple[str, ...]]:
+    statement, equals, claims = item.partition("=")
+    if not equals:
+        raise Invalid(f"{item!r} says nothing of a statement: write STATEMENT=CLAIM,CLAIM")
+    ids = [await claim_id(verifier, claim) for claim in claims.split(",") if claim]
+    return await event_id(verifier, statement), tuple(ids)
+
+
+def _show_written(answer: Any, format: Format, document: str | None) -> None:
+    """Print how a write was understood, and the claim as it now stands; after attach, the document's SHA-256."""
+    from verifier.answers import Written
+
+    def table() -> None:
+        if isinstance(answer, Written):
+            output.fields(
+                {
+                    "claim": answer.text,
+                    "why": answer.explanation,
+                    "effect": answer.effect,
+                    "document": document,
+                    "id": answer.id,
+                    "statement": answer.statement,
+                    "position": answer.written_at,
+                },
+                title=answer.label,
+            )
+        else:
+            output.fields(
+                {"effect": answer.effect, "id": answer.id, "event": answer.statement, "position": answer.written_at}
+            )
+
+    output.answer(answer, format, table=table)
