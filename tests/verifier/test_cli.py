@@ -586,7 +586,7 @@ def test_an_export_is_restored_to_the_same_log(on_log: Desk, tmp_path: Path) -> 
     assert copy.json("show", claim) == on_log.json("show", claim)
 
 
-def test_a_torn_export_is_not_restored(on_log: Desk, tmp_path: Path) -> None:
+def test_a_torn_export_is_not_restored_and_leaves_no_log_behind(on_log: Desk, tmp_path: Path) -> None:
     plan(on_log)
     file = tmp_path / "log.jsonl"
     on_log("export", file)
@@ -595,6 +595,7 @@ def test_a_torn_export_is_not_restored(on_log: Desk, tmp_path: Path) -> None:
     result = Desk(f"sqlite:///{tmp_path}/copy.db")("restore", file, code=1)
 
     assert "torn" in result.stderr
+    assert list(tmp_path.glob("copy*")) == []
 
 
 @pytest.mark.parametrize("log", ["http://", "http://[::1", "http://127.0.0.1:99999", "sqlite:////", "sqlite:///."])

@@ -100,18 +100,32 @@ def restore(
     async def work() -> None:
         from events import archive
         from events.open import open_log
-        from verifier.app import evidence_of
+        from verifier.app import evidence_of, file_of
 
         url = log_url(log)
         if address := served_at(url):
             raise Invalid(f"{url} is served at {address}: stop that server first, a restore needs the log to itself")
+        path = file_of(url)
+        made = path if path is not None and not path.exists() else None
         with _readable(file) as read:
-            async with await open_log(url, create="empty") as opened:
+            opened = await open_log(url, create="empty")
+            try:
                 done = await archive.restore(opened, read, evidence=evidence_of(url))
+            finally:
+                empty = await opened.head() == 0
+                await opened.close()
+                if made is not None and empty:  # the file was refused: the log is as it was, not there
+                    _remove(made)
         events, documents = output.counted(done.count, "event"), output.counted(done.snapshots, "document")
         output.tell(f"{url}: {events} restored, {done.held:,} held already, {documents}")
 
     run(work)
+
+
+def _remove(log: Path) -> None:
+    """Remove a log in which nothing stands, with the files beside it."""
+    for name in (log.name, f"{log.name}-wal", f"{log.name}-shm", f"{log.name}.lock"):
+        log.with_name(name).unlink(missing_ok=True)
 
 
 @contextmanager
