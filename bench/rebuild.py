@@ -122,7 +122,7 @@ async def rebuild(http: httpx.AsyncClient) -> float:
     begun = time.perf_counter()
     health = (await http.post("rebuild", json={})).raise_for_status().json()
     while health["rebuilding"] is not None:
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # a server tells nobody how far it is: it is asked
         health = (await http.get("health")).raise_for_status().json()
     return time.perf_counter() - begun
 

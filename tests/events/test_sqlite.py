@@ -579,7 +579,7 @@ async def test_a_file_that_became_read_only_is_said_to_be(path: Path) -> None:
         read_only = False
 
         # Narrower than the method it overrides: it takes what the writer calls it with.
-        def execute(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:  # type: ignore[override]
+        def execute(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:  # type: ignore[override]  # as above
             if statement.startswith("BEGIN") and Guarded.read_only:
                 super().execute("PRAGMA query_only = ON")
             return super().execute(statement, values)

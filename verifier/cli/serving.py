@@ -158,7 +158,7 @@ async def _rebuild_at(address: str, tell: Callable[[int, int | None], None]) -> 
         health = await verifier.rebuild()
         while health.rebuilding is not None:
             tell(health.rebuilding, health.head)
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.5)  # a server tells nobody how far it is: it is asked
             health = await verifier.health()
         return health.views
 
