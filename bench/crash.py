@@ -81,7 +81,7 @@ class Announcing(sqlite3.Connection):
     there are else too short to be hit."""
 
     # Narrower than the method it overrides: it takes what the writer calls it with.
-    def execute(self, statement: str, *values: Sequence[object]) -> sqlite3.Cursor:  # type: ignore[override]  # narrower: all that the writer gives
+    def execute(self, statement: str, *values: Sequence[object]) -> sqlite3.Cursor:  # type: ignore[override]
         cursor = super().execute(statement, *values)
         if statement.startswith("BEGIN"):
             say("begun")

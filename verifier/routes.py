@@ -184,7 +184,7 @@ async def health(desk: Desk) -> dict[str, Any]:
         "views": desk.views.position,
         "version": __version__,
         "rebuilding": desk.rebuilding.position,
-        "detail": error,
+        "detail": error or desk.rebuilding.failure,
     }
 
 

@@ -22,6 +22,7 @@ from verifier.adopted import Adopted
 from verifier.projections import Reading, Views
 from verifier.projections.database import Database
 from verifier.projections.generation import Generation, Overtaken
+from verifier.rebuilding import Rebuilding
 from verifier.replay import replay
 from verifier.tables import VERSION, TableSet, views
 
@@ -235,6 +236,22 @@ async def test_views_without_room_say_so_and_go_on_when_there_is_some(log: Log, 
 
         assert (full, "make room" in said) == (False, True)
         assert views.error is None
+        assert await rows(views) == await built_anew(log)
+
+
+async def test_a_rebuild_that_fails_says_so_and_the_views_go_on_serving(log: Log, tmp_path: Path) -> None:
+    newsroom = Newsroom(log)
+    await improvise(newsroom, random.Random(5), 60)
+    async with following(tmp_path / "newsroom.views.db", log) as views:
+        await views.reached(await log.head(), 10)
+        pages = await views._database.write(lambda c: c.exec_driver_sql("PRAGMA page_count").scalar_one())
+        await views._database.write(lambda c: c.exec_driver_sql(f"PRAGMA max_page_count={pages}").scalar_one())
+        rebuilding = Rebuilding(views)
+
+        rebuilding.start()
+        await asyncio.wait_for(rebuilding.ended(), 10)
+
+        assert "the rebuild failed" in (rebuilding.failure or "")
         assert await rows(views) == await built_anew(log)
 
 

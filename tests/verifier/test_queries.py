@@ -602,6 +602,7 @@ async def test_an_end_that_several_ids_have_is_answered_with_all_of_them(tmp_pat
     log = await MemoryLog.open()
     newsroom = Newsroom(log)
     twins = ["clm_aaaaaaaaaaaaaaaaaaaazzzzzz", "clm_bbbbbbbbbbbbbbbbbbbbzzzzzz"]
+    # Ids are derived from keys: two with one end are never met, so they are given.
     newsroom.id = lambda prefix: twins.pop(0) if prefix == "clm" else Newsroom.id(newsroom, prefix)  # type: ignore[method-assign]
     both = [await newsroom.claim("One"), await newsroom.claim("Another")]
     adopted = await Adopted.read(log)

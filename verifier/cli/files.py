@@ -107,13 +107,15 @@ def restore(
             raise Invalid(f"{url} is served at {address}: stop that server first, a restore needs the log to itself")
         path = file_of(url)
         made = path if path is not None and not path.exists() else None
+        empty = False
         with _readable(file) as read:
-            opened = await open_log(url, create="empty")
             try:
-                done = await archive.restore(opened, read, evidence=evidence_of(url))
+                async with await open_log(url, create="empty") as opened:
+                    try:
+                        done = await archive.restore(opened, read, evidence=evidence_of(url))
+                    finally:
+                        empty = await opened.head() == 0
             finally:
-                empty = await opened.head() == 0
-                await opened.close()
                 if made is not None and empty:  # the file was refused: the log is as it was, not there
                     _remove(made)
         events, documents = output.counted(done.count, "event"), output.counted(done.snapshots, "document")

@@ -11,7 +11,7 @@ import typer
 
 from verifier.cli import output
 from verifier.cli.reach import FAILED, LogOption, OutputOption, fail, log_url, run, served_at, settings_of
-from verifier.errors import Invalid
+from verifier.errors import Internal, Invalid
 
 if TYPE_CHECKING:
     from verifier.replay import Replayed
@@ -160,6 +160,8 @@ async def _rebuild_at(address: str, tell: Callable[[int, int | None], None]) -> 
             tell(health.rebuilding, health.head)
             await asyncio.sleep(0.5)  # a server tells nobody how far it is: it is asked
             health = await verifier.health()
+        if health.detail is not None:
+            raise Internal(health.detail)
         return health.views
 
 

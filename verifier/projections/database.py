@@ -2,7 +2,7 @@
 
 A transaction is one function that runs in a thread from its beginning to its end, so nothing is awaited
 in the middle of it and a cancelled caller can't cut it short. (SQLAlchemy over aiosqlite would hand every
-single statement, fetch and close to a thread: reading one claim cost five times as much.)
+single statement, fetch and close to a thread: that cost more than the statements.)
 
 `synchronous=NORMAL` is enough here: a power cut may lose the last commits and never tears one, and what
 is lost is read from the log again. Erased texts must be gone from the file, so freed pages are
