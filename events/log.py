@@ -37,6 +37,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, Self
 
+import msgspec
+
 from events.contracts import Fact, Identity, LogOpened, Wording
 from events.errors import Invalid, TooLarge
 from events.leaf import (
@@ -85,8 +87,9 @@ class Proposed:
         if len(wording) > TEXT_LIMIT or len(identity) > TEXT_LIMIT:
             raise TooLarge(f"a text of {self.id} has more than {TEXT_LIMIT:,} bytes; shorten it")
         check_words(self.fact, self.wording)
-        decode_wording(wording)  # only decoding checks the fields: a class of ours takes whatever it is given
-        decode_identity(identity)
+        # Only decoding checks the fields: a class of ours takes whatever it is given. What comes out is kept with
+        # the event, so that nobody in this process decodes it again.
+        words, who = decode_wording(wording), decode_identity(identity)
         wording_salt, identity_salt = new_salt(), new_salt()
         leaf = Leaf(
             id=self.id,
@@ -103,11 +106,14 @@ class Proposed:
             raise TooLarge(
                 f"the fact of {self.id} has {len(raw):,} bytes, the limit is {LEAF_LIMIT:,}; record less at once"
             )
-        decode_leaf(raw)
+        checked = decode_leaf(raw)
         # A quotation mark inside a string is escaped, so this is the field itself, whatever a caller wrote.
         before, _, rest = raw.rpartition(_SPLIT)
         return Encoded(
             proposed=self,
+            leaf=checked,
+            words=words,
+            who=who,
             before=before + _SPLIT,
             after=rest[len(_RECORDED_AT) :],
             wording_salt=wording_salt,
@@ -117,14 +123,17 @@ class Proposed:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Encoded:
+class Encoded(msgspec.Struct, frozen=True, kw_only=True):
     """A proposed event as bytes, but for the time, which is only known under the lock.
 
-    `before` and `after` are the leaf up to its time and from there on.
+    `before` and `after` are the leaf up to its time and from there on; `leaf`, `words` and `who` what the bytes
+    decode to.
     """
 
     proposed: Proposed
+    leaf: Leaf
+    words: Wording
+    who: Identity
     before: bytes
     after: bytes
     wording_salt: bytes
@@ -138,8 +147,12 @@ class Encoded:
 
     def recorded(self, position: int, recorded_at: str) -> Recorded:
         """Return this event as it stands in the log, at this position since this time."""
-        texts = (self.wording_salt, self.wording, self.identity_salt, self.identity)
-        return Recorded(position, self.leaf_at(recorded_at), *texts)
+        event = Recorded(
+            position, self.leaf_at(recorded_at), self.wording_salt, self.wording, self.identity_salt, self.identity
+        )
+        event._leaf = msgspec.structs.replace(self.leaf, recorded_at=recorded_at)
+        event._wording, event._identity = self.words, self.who
+        return event
 
 
 class Recorded:

@@ -1,59 +1,133 @@
-"""Many commands at once: each carried out by itself, and answered in brief by its own line."""
+"""Many commands at once: each answered in brief by its own line, those on different claims recorded together."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from verifier.app import Desk
 from verifier.errors import Invalid, Problem, TooLarge, document_of
+from verifier.handler import Asked, can_join
 from verifier.handler.answering import in_brief
 from verifier.handler.appending import Caller
 from verifier.keys import check_key
-from verifier.routes import ORDERS, Order, order
+from verifier.naming import is_id
+from verifier.routes import ORDERS, Order, carry_out, command_of
+from verifier.turns import Turns
 
 BATCH_LINES: Final = 1_000
 """How many commands a batch may have."""
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One command of a batch, checked, and its place among the answers."""
+
+    place: int
+    route: Order
+    ids: dict[str, str]
+    command: Any
+    caller: Caller
+
+    @property
+    def about(self) -> str:
+        """What the lines have in common that are carried out one after the other; a line about nothing else
+        that exists stands by itself."""
+        return self.ids.get("id", f"line {self.place}")
+
+    @property
+    def joins(self) -> bool:
+        """Whether it can be recorded with others in one append."""
+        return self.route is _ON_CLAIM and is_id(self.ids["id"], "clm") and can_join(self.command)
+
+
+Answered = dict[str, Any] | Problem
 
 
 async def batch(desk: Desk, lines: Sequence[Any], actor: str) -> list[dict[str, Any]]:
     """Carry out commands and answer each in brief by its own line, in their order; one that is refused
     stops no other.
 
-    Commands on one claim are carried out in the order of their lines; the rest at the same time, so
-    that they share commits. Raises `TooLarge` for more than `BATCH_LINES`.
+    Commands on one claim are carried out in the order of their lines; the rest at the same time: the first
+    on each claim in one append, then the second, and so on. Raises `TooLarge` for more than `BATCH_LINES`.
     """
     if len(lines) > BATCH_LINES:
         raise TooLarge(f"a batch has at most {BATCH_LINES:,} lines: cut it into several")
-    async with asyncio.TaskGroup() as group:
-        # Tasks start in order, and each reaches its claim's queue before it first waits.
-        tasks = [group.create_task(_line(desk, line, actor)) for line in lines]
-    return [task.result() for task in tasks]
+    with desk.views.burst.held():
+        answers, lanes = await _read_all(lines, actor)
+        while lanes:
+            await _carry_out_first(desk, [lane.popleft() for lane in lanes.values()], answers)
+            lanes = {about: lane for about, lane in lanes.items() if lane}
+    return [_document(line, answers[place]) for place, line in enumerate(lines)]
 
 
-async def _line(desk: Desk, line: Any, actor: str) -> dict[str, Any]:
-    key = line.get("key") if isinstance(line, Mapping) else None
-    try:
-        if isinstance(line, Problem):
-            raise line
-        return {"key": key, "ok": True, "result": await _carry_out(desk, line, key, actor)}
-    except Problem as problem:
-        return {"key": key, "ok": False, "problem": document_of(problem)}
+async def _read_all(lines: Sequence[Any], actor: str) -> tuple[dict[int, Answered], dict[str, deque[Line]]]:
+    """Check every line; return what answers those that are refused, and the others by what they are about."""
+    refused: dict[int, Answered] = {}
+    lanes: dict[str, deque[Line]] = {}
+    turns = Turns()
+    for place, given in enumerate(lines):
+        try:
+            line = _read(place, given, actor)
+            lanes.setdefault(line.about, deque()).append(line)
+        except Problem as problem:
+            refused[place] = problem
+        if turns.over:
+            await turns.rest()
+    return refused, lanes
 
 
-async def _carry_out(desk: Desk, line: Any, key: Any, actor: str) -> dict[str, Any]:
-    if not isinstance(line, Mapping):
+def _read(place: int, given: Any, actor: str) -> Line:
+    if isinstance(given, Problem):
+        raise given
+    if not isinstance(given, Mapping):
         raise Invalid('the line is not a JSON object: send a command, such as {"type": "claim.denied", …}')
+    body = dict(given)
+    key = body.pop("key", None)
     if not isinstance(key, str):
         raise Invalid("the line has no `key`: give each line its own, so that it can be sent again", field="key")
     check_key(key)
-    body = {name: value for name, value in line.items() if name != "key"}
     route, ids = _route_of(body)
-    return await order(desk, route, ids, body, Caller(actor=actor, key=key), answer=in_brief)
+    command = command_of(route, body)
+    return Line(place=place, route=route, ids=ids, command=command, caller=Caller(actor=actor, key=key))
+
+
+async def _carry_out_first(desk: Desk, lines: Sequence[Line], answers: dict[int, Answered]) -> None:
+    """Carry out lines of which no two are about the same."""
+    together = [line for line in lines if line.joins]
+    async with asyncio.TaskGroup() as group:
+        for line in lines:
+            if not line.joins:
+                group.create_task(_alone(desk, line, answers))
+        if together:
+            group.create_task(_together(desk, together, answers))
+
+
+async def _alone(desk: Desk, line: Line, answers: dict[int, Answered]) -> None:
+    try:
+        answers[line.place] = await carry_out(desk, line.route, line.ids, line.command, line.caller, answer=in_brief)
+    except Problem as problem:
+        answers[line.place] = problem
+
+
+async def _together(desk: Desk, lines: Sequence[Line], answers: dict[int, Answered]) -> None:
+    asked = [Asked(claim=line.ids["id"], command=line.command, caller=line.caller) for line in lines]
+    answered = await desk.handler.handle_together(asked, answer=in_brief)
+    answers |= zip((line.place for line in lines), answered, strict=True)
+
+
+def _document(line: Any, answered: Answered) -> dict[str, Any]:
+    key = line.get("key") if isinstance(line, Mapping) else None
+    if isinstance(answered, Problem):
+        return {"key": key, "ok": False, "problem": document_of(answered)}
+    return {"key": key, "ok": True, "result": answered}
 
 
 _BY_PATH: Final = {route.path: route for route in ORDERS}
+_ON_CLAIM: Final = _BY_PATH["/claims/{id}/events"]
 _OPENING: Final = {route.fixed["type"]: route for route in ORDERS if route.fixed}
 
 

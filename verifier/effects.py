@@ -56,8 +56,7 @@ class Before:
     @classmethod
     def of(cls, folded: Folded, policy: Policy) -> Before:
         """Look at a claim before something is recorded on it."""
-        tally = folded.count()
-        return cls(policy.rule_for(folded.claim, tally).status, tally.support_origins)
+        return cls(folded.rule(policy).status, folded.count().support_origins)
 
 
 def effect(folded: Folded, policy: Policy, before: Before, event: str, fact: Fact) -> str:

@@ -121,6 +121,8 @@ class Feed:
         loop = asyncio.get_running_loop()
         due = loop.time() + self._heartbeat
         while not self._stopped.is_set():
+            if self.subscribers:
+                self._views.burst.wanted()
             await self._views.moved(self._ceiling, min(self._poll, max(0.0, due - loop.time())))
             await self._fill()
             if loop.time() >= due:

@@ -14,7 +14,7 @@ from events.log import Log, Recorded
 from verifier.assessment import Assessment
 from verifier.claim import Claim, evolve
 from verifier.names import Names
-from verifier.policy import Policy
+from verifier.policy import Policy, Rule
 from verifier.tally import Tally
 
 CACHED: Final = 200_000
@@ -25,7 +25,7 @@ class Folded:
     """One claim: its state from leaves, its names from texts, and the running tally. `stale_names` says that a
     text was erased since: what `names` has of it must not be shown."""
 
-    __slots__ = ("_assessed", "_tally", "claim", "names", "stale_names")
+    __slots__ = ("_assessed", "_ruled", "_tally", "claim", "names", "stale_names")
 
     def __init__(self, claim_id: str) -> None:
         self.claim = Claim(claim_id)
@@ -33,6 +33,7 @@ class Folded:
         self.stale_names = False
         self._tally: Tally | None = None
         self._assessed: tuple[Policy, Assessment] | None = None
+        self._ruled: tuple[Policy, Rule] | None = None
 
     @property
     def position(self) -> int:
@@ -41,7 +42,7 @@ class Folded:
 
     def apply(self, events: Iterable[Recorded]) -> None:
         """Take facts in. Cannot fail; facts that were taken before change nothing."""
-        self._assessed = None
+        self._assessed = self._ruled = None
         for event in events:
             evolve(self.claim, event.position, event.leaf)
             self.stale_names |= self.names.learn(event)
@@ -51,6 +52,12 @@ class Folded:
         if self._assessed is None or self._assessed[0] is not policy:
             self._assessed = (policy, policy.assess(self.claim, self.count()))
         return self._assessed[1]
+
+    def rule(self, policy: Policy) -> Rule:
+        """Return the rule that decides under a policy, at the cost of what came since the last time."""
+        if self._ruled is None or self._ruled[0] is not policy:
+            self._ruled = (policy, policy.rule_for(self.claim, self.count()))
+        return self._ruled[1]
 
     def count(self) -> Tally:
         """Return the running tally, at the cost of what came since the last time."""

@@ -50,15 +50,18 @@ class Names:
     def _learn_identity(self, identity: Identity | None) -> None:
         if identity is None:
             return
-        for number, party in identity.parties.items():
-            self.parties[int(number)] = party
-            self.party_numbers[party.id] = int(number)
-        for number, origin in identity.origins.items():
-            self.origins[int(number)] = origin
-            self.origin_numbers[origin.id] = int(number)
-        for number, sha256 in identity.documents.items():
-            self.documents[int(number)] = sha256
-            self.document_numbers[sha256] = int(number)
+        for key, party in identity.parties.items():
+            number = int(key)
+            self.parties[number] = party
+            self.party_numbers[party.id] = number
+        for key, origin in identity.origins.items():
+            number = int(key)
+            self.origins[number] = origin
+            self.origin_numbers[origin.id] = number
+        for key, sha256 in identity.documents.items():
+            number = int(key)
+            self.documents[number] = sha256
+            self.document_numbers[sha256] = number
 
     def party(self, number: int | None) -> str:
         """Return a party's name, or that it was erased."""

@@ -140,7 +140,7 @@ def parse(adapter: TypeAdapter[T], body: Any, **fixed: object) -> T:
 def _check_forms(name: str, value: Any) -> None:
     """Check what a type can't say: texts have words, and those that have a form in the log have it."""
     if isinstance(value, str):
-        if value and not any(category(letter)[0] not in "ZC" for letter in value):
+        if value and not value[0].isalnum() and not any(category(letter)[0] not in "ZC" for letter in value):
             raise Invalid(f"{name} is blank: give it words, or leave it out", field=name)
         form = FORM_OF.get(name)
         if form is not None and not form[0].fullmatch(value):

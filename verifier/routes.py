@@ -291,10 +291,21 @@ async def order(
     desk: Desk, route: Order, ids: Mapping[str, str], body: Any, caller: Caller, *, answer: Answer = in_full
 ) -> dict[str, Any]:
     """Check a command's body, carry it out and answer it. Raises a `Problem`."""
+    return await carry_out(desk, route, ids, command_of(route, body), caller, answer=answer)
+
+
+def command_of(route: Order, body: Any) -> Any:
+    """Check a command's body and return the command. Raises `Invalid`."""
     records = route.fixed.get("type")
     if records is not None and isinstance(body, Mapping) and (given := body.get("type", records)) != records:
         raise Invalid(f"{route.path} records {records}, not {given}: leave `type` out", field="type")
-    command = parsing.parse(route.body, body, **route.fixed)
+    return parsing.parse(route.body, body, **route.fixed)
+
+
+async def carry_out(
+    desk: Desk, route: Order, ids: Mapping[str, str], command: Any, caller: Caller, *, answer: Answer = in_full
+) -> dict[str, Any]:
+    """Carry out a command that was checked, and answer it. Raises a `Problem`."""
     try:
         return await route.do(desk, ids, command, caller, answer)
     except log_errors.LogError as error:

@@ -83,7 +83,15 @@ class Sources:
 
         Raises `NotFound` for an id that this log has never heard of.
         """
-        return {name: await self._party(name, known) for name in dict.fromkeys(names)}
+        return {name: self._remembered(name) or await self._party(name, known) for name in dict.fromkeys(names)}
+
+    def _remembered(self, name: str) -> Party | None:
+        """Return whom a name means that nobody registered, as most names: without awaiting, from what was read."""
+        source = None if is_id(name, "src") else self._cache.get(source_id(self._log.id, name))
+        if source is None or source.party is not None or source.same_as is not None:
+            return None
+        self._cache.move_to_end(source.id)
+        return Party(id=source.id, name=name)
 
     async def _party(self, name: str, known: Callable[[str], bool] | None) -> Party:
         by_id = is_id(name, "src")

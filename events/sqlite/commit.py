@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import starmap
+from itertools import chain, starmap
 from typing import Final
 
 import msgspec
@@ -23,9 +23,17 @@ _LAST: Final = "SELECT position, leaf FROM events ORDER BY position DESC LIMIT 1
 _FIND: Final = """
     SELECT position, leaf, wording_salt, wording, identity_salt, identity
     FROM json_each(?) CROSS JOIN events ON events.id = json_each.value"""
-_HEADS: Final = """
-    SELECT value, coalesce((SELECT max(position) FROM events WHERE stream = value), 0) FROM json_each(?)"""
-_INSERT: Final = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_MOVED: Final = """
+    SELECT stream, head
+    FROM (SELECT key AS stream, value AS seen,
+                 coalesce((SELECT max(position) FROM events WHERE stream = key), 0) AS head FROM json_each(?))
+    WHERE head <> seen"""
+# A statement gives the interpreter up when it begins a step and has to get it back after it. So as many rows as
+# there are go into one step: callers encode and decide while it runs.
+_INSERTS: Final = {
+    size: f"INSERT INTO events VALUES {', '.join(['(?, ?, ?, ?, ?, ?, ?, ?)'] * size)}"
+    for size in (256, 128, 64, 32, 16, 8, 4, 2, 1)
+}
 _ERASE: Final = {
     "wording": "UPDATE events SET wording = NULL, wording_salt = NULL WHERE id = ?",
     "identity": "UPDATE events SET identity = NULL, identity_salt = NULL WHERE id = ?",
@@ -108,14 +116,14 @@ def perform(connection: sqlite3.Connection, batch: Sequence[Work]) -> Outcome:
 
 def _append(connection: sqlite3.Connection, batch: Sequence[Append], *, head: int, at: str) -> Outcome:
     known = _find(connection, [one.proposed.id for append in batch for one in append.encoded])
-    heads = _heads(connection, [stream for append in batch for stream in append.after])
+    moved = _moved(connection, {stream: seen for append in batch for stream, seen in append.after.items()})
     outcome, rows, erased = Outcome(), list[_Row](), list[TextErased]()
     following = head + 1
     for append in batch:
         try:
             recorded = _recorded_before(append, known) if known else None
             if recorded is None:
-                _check(connection, append, heads, empty=head == 0)
+                _check(connection, append, moved, empty=head == 0)
                 recorded = [one.recorded(position, at) for position, one in enumerate(append.encoded, following)]
                 following += len(recorded)
                 for one, event in zip(append.encoded, recorded, strict=True):
@@ -135,9 +143,9 @@ def _find(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Recor
     return {event.id: event for event in starmap(Recorded, connection.execute(_FIND, (_json(ids),)))}
 
 
-def _heads(connection: sqlite3.Connection, streams: Sequence[str]) -> dict[str, int]:
-    """Look up the position of the last event of each stream, all at once."""
-    return dict(connection.execute(_HEADS, (_json(streams),)).fetchall()) if streams else {}
+def _moved(connection: sqlite3.Connection, seen: Mapping[str, int]) -> dict[str, int]:
+    """Look up the streams whose last event is not the one that was seen, all at once, and where they are."""
+    return dict(connection.execute(_MOVED, (_json(seen),)).fetchall()) if seen else {}
 
 
 def _recorded_before(append: Append, known: Mapping[str, Recorded]) -> Sequence[Recorded] | None:
@@ -158,11 +166,11 @@ def _recorded_before(append: Append, known: Mapping[str, Recorded]) -> Sequence[
     return [event.asked_again() for event in recorded]
 
 
-def _check(connection: sqlite3.Connection, append: Append, heads: Mapping[str, int], *, empty: bool) -> None:
+def _check(connection: sqlite3.Connection, append: Append, moved: Mapping[str, int], *, empty: bool) -> None:
     """Check what new events must meet under the lock."""
     for stream, expected in append.after.items():
-        if heads[stream] != expected:
-            raise Conflict(stream, expected=expected, actual=heads[stream])
+        if stream in moved:
+            raise Conflict(stream, expected=expected, actual=moved[stream])
     if empty and not isinstance(append.encoded[0].proposed.fact, LogOpened):
         raise Invalid("this log is empty: restore into it first")
     if append.erasures:
@@ -192,10 +200,14 @@ def _row(event_id: str, stream: str, event: Recorded) -> _Row:
 
 def _write(connection: sqlite3.Connection, rows: Sequence[_Row], erasures: Sequence[TextErased]) -> None:
     """Insert rows, then remove the texts that facts among them erase."""
-    connection.executemany(_INSERT, rows)
+    start = 0
+    for size, statement in _INSERTS.items():
+        while len(rows) - start >= size:
+            connection.execute(statement, [*chain.from_iterable(rows[start : start + size])])
+            start += size
     for fact in erasures:
         connection.execute(_ERASE[fact.slot], (fact.event,))
 
 
-def _json(values: Iterable[str]) -> str:
+def _json(values: Sequence[str] | Mapping[str, int]) -> str:
     return msgspec.json.encode(values).decode()

@@ -10,7 +10,8 @@ from contextlib import aclosing
 import pytest
 
 from events.log import Recorded
-from verifier.projections.pace import AT_ONCE, TURN, gathered, in_turns
+from verifier.projections.pace import AT_ONCE, gathered
+from verifier.turns import TURN, in_turns
 
 
 async def pages(sizes: Sequence[int], *, broken: bool = False) -> AsyncIterator[Sequence[Recorded]]:

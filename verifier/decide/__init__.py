@@ -146,4 +146,4 @@ def names_in(command: RegisterClaim | ClaimCommand) -> tuple[str, ...]:
 
 
 def _not_origins(names: Iterable[str | None]) -> tuple[str, ...]:
-    return tuple(name for name in names if name is not None and not is_id(name, "org"))
+    return tuple([name for name in names if name is not None and not is_id(name, "org")])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from events.contracts import Fact, Identity, Origin, Party, Wording
 from verifier.assessment import Assessment
@@ -16,8 +18,7 @@ QuoteFound = Literal["found", "bytes_not_held", "absent", "elsewhere", "other_co
 """What looking a quote up in its snapshot gave."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """A fact that a command asks for, with its texts; the handler gives it its id."""
 
     stream: str
@@ -34,8 +35,7 @@ class Other:
     names: Names
 
 
-@dataclass(slots=True, kw_only=True)
-class Known:
+class Known(msgspec.Struct, kw_only=True):
     """What a decision may know. `command` is the digest of the command, `parties` gives each name or id in it
     its source, `labels` each label that was merged away in the story the one it stands for today, `quote`
     what looking its quote up gave, `seen` the assessment that the editor of a verdict or publication had
@@ -47,11 +47,11 @@ class Known:
     command: str
     claim: Claim
     names: Names
-    parties: Mapping[str, Party] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
+    parties: Mapping[str, Party] = {}
+    labels: Mapping[str, str] = {}
     quote: QuoteFound | None = None
     seen: Assessment | None = None
-    others: Mapping[str, Other] = field(default_factory=dict)
+    others: Mapping[str, Other] = {}
     story: str | None = None
 
     @property
@@ -70,29 +70,42 @@ class Mentions:
 
     def __init__(self, claim: Claim, names: Names) -> None:
         self._names = names
-        self._parties = dict(names.party_numbers)
-        self._origins = dict(names.origin_numbers)
-        self._documents = dict(names.document_numbers)
-        self._last = [claim.last_party, claim.last_origin, claim.last_document]
+        # The numbers of who appears for the first time now, and the last that was handed out. Those of before are
+        # looked up where they are: a claim may have very many.
+        self._new_parties: dict[str, int] = {}
+        self._new_origins: dict[str, int] = {}
+        self._new_documents: dict[str, int] = {}
+        self._last_party = claim.last_party
+        self._last_origin = claim.last_origin
+        self._last_document = claim.last_document
         self.parties: dict[str, Party] = {}
         self.origins: dict[str, Origin] = {}
         self.documents: dict[str, str] = {}
 
     def party(self, party: Party) -> int:
         """Return a party's number, a new one at its first appearance."""
-        number = self._number(self._parties, party.id, 0)
+        number = self._names.party_numbers.get(party.id) or self._new_parties.get(party.id)
+        if number is None:
+            self._last_party += 1
+            number = self._new_parties[party.id] = self._last_party
         self.parties[str(number)] = self._names.parties.get(number) or party
         return number
 
     def origin(self, origin: Origin) -> int:
         """Return an origin's number, a new one at its first appearance."""
-        number = self._number(self._origins, origin.id, 1)
+        number = self._names.origin_numbers.get(origin.id) or self._new_origins.get(origin.id)
+        if number is None:
+            self._last_origin += 1
+            number = self._new_origins[origin.id] = self._last_origin
         self.origins[str(number)] = self._names.origins.get(number) or origin
         return number
 
     def document(self, sha256: str) -> int:
         """Return a document's number, a new one at its first appearance."""
-        number = self._number(self._documents, sha256, 2)
+        number = self._names.document_numbers.get(sha256) or self._new_documents.get(sha256)
+        if number is None:
+            self._last_document += 1
+            number = self._new_documents[sha256] = self._last_document
         self.documents[str(number)] = sha256
         return number
 
@@ -120,13 +133,6 @@ class Mentions:
         )
         self.parties, self.origins, self.documents = {}, {}, {}
         return identity
-
-    def _number(self, numbers: dict[str, int], key: str, kind: int) -> int:
-        number = numbers.get(key)
-        if number is None:
-            self._last[kind] += 1
-            number = numbers[key] = self._last[kind]
-        return number
 
 
 def plain(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from events.contracts import Fact
 from events.log import Recorded
@@ -16,8 +17,7 @@ from verifier.render import basis
 from verifier.render import claim as render_claim
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class Written(msgspec.Struct, frozen=True, kw_only=True):
     """A write that was recorded: the claim after it, how it stood before, and which events it made.
 
     `before` is `None` where the same command had been recorded earlier.
@@ -62,7 +62,7 @@ def in_full(written: Written) -> dict[str, Any]:
 def in_brief(written: Written) -> dict[str, Any]:
     """Answer with what was recorded and the status that followed, in the shape of `answers.Done`."""
     claim = written.folded.claim
-    rule = written.policy.rule_for(claim, written.folded.count())
+    rule = written.folded.rule(written.policy)
     return {
         "id": claim.id,
         "statement": written.statement,

@@ -50,34 +50,44 @@ class Appender:
         self, drafts: Sequence[Draft], caller: Caller, command: Command, after: Mapping[str, int]
     ) -> Sequence[Recorded]:
         """Append drafts under the ids that their key gives, and translate what the log may answer."""
-        events = [
-            Proposed(
-                id=caller.event_id(ordinal),
-                stream=draft.stream,
-                fact=draft.fact,
-                wording=draft.wording,
-                identity=draft.identity,
-                correlation=command.correlation,
-                causation=command.causation,
-            )
-            for ordinal, draft in enumerate(drafts)
-        ]
+        try:
+            return await self.append_all(proposed(drafts, caller, command, caller.event_id(0)), after)
+        except (log_errors.Conflict, log_errors.IdempotencyMismatch):
+            raise
+        except log_errors.LogError as error:
+            raise translate(error, caller.key) from error
+
+    async def append_all(self, events: Sequence[Proposed], after: Mapping[str, int]) -> Sequence[Recorded]:
+        """Append events of one command or of several. Raises what the log raises."""
         settled = False
         try:
             recorded = await self._log.append(events, after=after)
             settled = True
             return recorded
-        except (log_errors.Conflict, log_errors.IdempotencyMismatch):
-            settled = True
-            raise
         except log_errors.LogError as error:
             settled = not isinstance(error, log_errors.OutcomeUnknown)
-            raise translate(error, caller.key) from error
+            raise
         finally:
             if not settled:  # cancelled or unknown: what we hold may lack what was recorded
-                for stream in {*after, *(draft.stream for draft in drafts)}:
+                for stream in {*after, *(event.stream for event in events)}:
                     self._folds.drop(stream.removeprefix("claim:"))
                     self._registry.forget(stream)
+
+
+def proposed(drafts: Sequence[Draft], caller: Caller, command: Command, first: str) -> list[Proposed]:
+    """Return the events that drafts become under the ids that their key gives; `first` is the first of these."""
+    return [
+        Proposed(
+            id=caller.event_id(ordinal) if ordinal else first,
+            stream=draft.stream,
+            fact=draft.fact,
+            wording=draft.wording,
+            identity=draft.identity,
+            correlation=command.correlation,
+            causation=command.causation,
+        )
+        for ordinal, draft in enumerate(drafts)
+    ]
 
 
 async def recorded_as(log: Log, position: int, caller: Caller) -> list[Recorded]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from events.contracts import Party
 from events.evidence import Snapshots, check_quote
@@ -34,8 +35,7 @@ from verifier.naming import is_id, is_sha256, origin_id, story_named
 from verifier.registry import Registry
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """What was decided, where the streams stood that it was decided on, and whose bytes go with a text."""
 
     drafts: Sequence[Draft]
@@ -68,7 +68,7 @@ class Decider:
                 f"the claim is at position {folded.position}, not {caller.if_match}: read it again and decide anew",
                 position=folded.position,
             )
-        _check_not_in_future(command)
+        _check_not_in_future(command, folded.claim.recorded_at)
         opening: list[Draft] = []
         if isinstance(command, RegisterClaim):
             story, opening = await self._story(command, caller, digest)
@@ -200,13 +200,14 @@ def _speaker_of(folded: Folded, command: RegisterClaim | ClaimCommand) -> tuple[
     return (party.name,) if party else ()
 
 
-def _check_not_in_future(command: RegisterClaim | ClaimCommand) -> None:
+def _check_not_in_future(command: RegisterClaim | ClaimCommand, recorded_at: str) -> None:
+    """Refuse what is said to begin after now; what begins before something was recorded needs no clock."""
     said = command.statement if isinstance(command, RegisterClaim) else command
     written = getattr(said, "occurred", None)
     if written is None:
         return
     begins = times.occurred(written).earliest
-    if begins is not None and begins > now():
+    if begins is not None and begins > recorded_at and begins > now():
         raise Invalid(
             f"it begins at {begins}, which has not come yet: give the time at which it was said", field="occurred"
         )

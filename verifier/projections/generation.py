@@ -22,9 +22,9 @@ from events.log import Log, Recorded
 from verifier.adopted import Adopted
 from verifier.fold import CACHED, Folded, fold
 from verifier.projections.database import Database
-from verifier.projections.pace import in_turns
 from verifier.projections.rows import Batch, Followed, mention, take_source, take_story
 from verifier.tables import TableSet, views
+from verifier.turns import in_turns
 
 READ_AT_ONCE: Final = 16
 """How many claims that fell out of the cache are read from the log at the same time."""

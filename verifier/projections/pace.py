@@ -1,28 +1,23 @@
-"""How the follower keeps pace: much at once where it is far behind, and never the event loop for long.
-
-Requests are answered on the same event loop, so whoever has much to do there does it in turns with them.
-"""
+"""How the follower keeps pace: much at once where it is far behind."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
-from typing import Final, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Final
 
 import anyio
 
 from events.log import PAGE, Recorded
-from verifier.garbage import no_collections
-
-T = TypeVar("T")
-
-TURN: Final = 0.003
-"""How many seconds we work before the others have their turn."""
+from verifier.turns import TURN
 
 REST: Final = TURN
 """How many seconds a rebuild leaves to the others then, whom nothing hurries."""
+
+BREATH: Final = 0.05
+"""How many seconds may lie between two batches of one burst."""
 
 AT_ONCE: Final = 20 * PAGE
 """About how many events are taken at once where we are far behind: what they touch is written once."""
@@ -31,26 +26,47 @@ REBUILT_AT_ONCE: Final = 2 * PAGE
 """The same for a rebuild: while these are written, what the served views write has to wait."""
 
 
-async def in_turns(items: Iterable[T], work: Callable[[T], object], *, rest: float = 0) -> None:
-    """Do work on each item, in order, and let everybody else run every few milliseconds, and for `rest` seconds."""
-    now = asyncio.get_running_loop().time
-    ahead = iter(items)
-    while True:
-        end = now() + TURN
-        with no_collections():
-            for item in ahead:
-                work(item)
-                if now() > end:
-                    break
-            else:
-                return
-        await asyncio.sleep(rest)
+class Burst:
+    """Whether many commands are being recorded at once: whoever follows had better wait, and take them together.
+
+    It waits for nobody's sake: as soon as somebody wants to know what the commands came to, it goes on.
+    """
+
+    def __init__(self) -> None:
+        self._held = 0
+        self._calm = asyncio.Event()
+        self._calm.set()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Say that a burst goes on inside; where another one follows at once, it is the same."""
+        self._held += 1
+        self._calm.clear()
+        try:
+            yield
+        finally:
+            self._held -= 1
+            asyncio.get_running_loop().call_later(BREATH, self._end)
+
+    def _end(self) -> None:
+        if not self._held:
+            self._calm.set()
+
+    def wanted(self) -> None:
+        """Say that somebody wants to know."""
+        self._calm.set()
+
+    async def over(self) -> None:
+        """Wait until the burst is over, or somebody wants to know."""
+        await self._calm.wait()
+        if self._held:
+            self._calm.clear()
 
 
 async def gathered(
-    pages: AsyncIterator[Sequence[Recorded]], *, at_once: int = AT_ONCE
+    pages: AsyncIterator[Sequence[Recorded]], *, at_once: int = AT_ONCE, burst: Burst | None = None
 ) -> AsyncGenerator[Iterator[Sequence[Recorded]]]:
-    """Yield pages in order, each time all that were read while the last ones were taken.
+    """Yield pages in order, each time all that were read while the last ones were taken, or during a burst.
 
     So whoever keeps up takes page after page, and whoever is behind takes many at once. A page is let go as
     soon as it was taken. Raises what reading raises, after what was read before it.
@@ -65,6 +81,8 @@ async def gathered(
     reading = asyncio.create_task(read(), name="reading ahead")
     try:
         async for page in coming:
+            if burst is not None:
+                await burst.over()
             some = deque([page])
             with suppress(anyio.WouldBlock, anyio.EndOfStream):
                 while sum(map(len, some)) < at_once:

@@ -84,7 +84,7 @@ class Followed:
     def __init__(self, folded: Folded, policy: Policy) -> None:
         self.id = folded.claim.id
         self.folded = folded
-        self.status: Status = policy.rule_for(folded.claim, folded.count()).status
+        self.status: Status = folded.rule(policy).status
         self.counted = 0
         self._sides = sides_of(folded)
         self._renamed: set[tuple[str, int]] = set()
@@ -117,8 +117,7 @@ class Followed:
     def judge(self, cause: Recorded, policy: Policy, batch: Batch) -> None:
         """Add a change where a cause moved the status, or a verdict."""
         claim, fact = self.folded.claim, cause.leaf.fact
-        tally = self.folded.count()
-        status = policy.rule_for(claim, tally).status
+        status = self.folded.rule(policy).status
         if status == self.status and not isinstance(fact, _VERDICTS):
             return
         batch.changes.append(
@@ -132,7 +131,7 @@ class Followed:
                 "cause": cause.leaf.id,
                 "cause_type": type_of(fact),
                 "recall": is_recall(self.status, status) or isinstance(fact, AdjudicationWithdrawn),
-                "computed": canonical(policy.assess(claim, tally)),
+                "computed": canonical(self.folded.assess(policy)),
             }
         )
         self.status = status

@@ -22,7 +22,7 @@ from verifier.adopted import Adopted
 from verifier.errors import ViewsBehind
 from verifier.projections.database import Database, NoRoom, Unreadable
 from verifier.projections.generation import Generation, Overtaken
-from verifier.projections.pace import REBUILT_AT_ONCE, REST, gathered
+from verifier.projections.pace import REBUILT_AT_ONCE, REST, Burst, gathered
 from verifier.tables import SHAPE, VERSION, TableSet, views
 
 T = TypeVar("T")
@@ -72,6 +72,8 @@ class Views:
         self._moved = asyncio.Event()  # replaced at each move, so that everyone who waits wakes once
         self._turn = asyncio.Lock()  # held while the served generation takes a page, and while it is switched
         self._rebuilding = asyncio.Lock()
+        self.burst = Burst()
+        """Held by who records many commands at once; the rows of these wait until it is over."""
         self.error: str | None = None
         """Why the views have stopped, where they have."""
         self.erasures = 0
@@ -135,6 +137,7 @@ class Views:
         try:
             async with asyncio.timeout(within):
                 while self.position < position and self.error is None:
+                    self.burst.wanted()
                     await self._moved.wait()
         except TimeoutError:
             pass
@@ -154,6 +157,7 @@ class Views:
 
         Raises `ViewsBehind` where the file of the views is damaged: they have to be built anew.
         """
+        self.burst.wanted()
         try:
             return await self._database.read(lambda connection: work(self._reading(connection)))
         except Unreadable as damage:
@@ -188,7 +192,7 @@ class Views:
     async def _take_all(self, pages: AsyncIterator[Sequence[Recorded]]) -> bool:
         """Take pages to their end; say whether we came there, or another owner was faster."""
         try:
-            async with aclosing(gathered(pages)) as ready:
+            async with aclosing(gathered(pages, burst=self.burst)) as ready:
                 async for some in ready:
                     await self._take(some)
         except Overtaken:
