@@ -9,7 +9,7 @@ import asyncio
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, starmap
+from itertools import starmap
 from typing import Final
 
 import msgspec
@@ -28,12 +28,7 @@ _MOVED: Final = """
     FROM (SELECT key AS stream, value AS seen,
                  coalesce((SELECT max(position) FROM events WHERE stream = key), 0) AS head FROM json_each(?))
     WHERE head <> seen"""
-# A statement gives the interpreter up when it begins a step and has to get it back after it. So as many rows as
-# there are go into one step: callers encode and decide while it runs.
-_INSERTS: Final = {
-    size: f"INSERT INTO events VALUES {', '.join(['(?, ?, ?, ?, ?, ?, ?, ?)'] * size)}"
-    for size in (256, 128, 64, 32, 16, 8, 4, 2, 1)
-}
+_INSERT: Final = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _ERASE: Final = {
     "wording": "UPDATE events SET wording = NULL, wording_salt = NULL WHERE id = ?",
     "identity": "UPDATE events SET identity = NULL, identity_salt = NULL WHERE id = ?",
@@ -200,11 +195,7 @@ def _row(event_id: str, stream: str, event: Recorded) -> _Row:
 
 def _write(connection: sqlite3.Connection, rows: Sequence[_Row], erasures: Sequence[TextErased]) -> None:
     """Insert rows, then remove the texts that facts among them erase."""
-    start = 0
-    for size, statement in _INSERTS.items():
-        while len(rows) - start >= size:
-            connection.execute(statement, [*chain.from_iterable(rows[start : start + size])])
-            start += size
+    connection.executemany(_INSERT, rows)
     for fact in erasures:
         connection.execute(_ERASE[fact.slot], (fact.event,))
 

@@ -153,7 +153,7 @@ class SqliteLog:
     def _done(self, outcome: Outcome) -> None:
         """Answer the callers of a batch, and tell the subscriptions."""
         for work, answer in outcome.answers:
-            if not isinstance(answer, LogError) and answer:
+            if self._id is None and not isinstance(answer, LogError) and answer:
                 self._learn(answer[0])
             if work.answer.done():  # cancelled: it was recorded all the same
                 continue
