@@ -7,7 +7,7 @@ LogError
 ├── Conflict            read what was missed, decide again
 ├── IdempotencyMismatch use another key: this one recorded something else
 ├── OutcomeUnknown      append the same again with the same ids
-├── Busy                wait and try again: the queue is full or the log is being written by others
+├── Busy                wait and try again: the queue is full, others write the log, or it can't be reached
 ├── LogInUse            another process writes this log: go to its address
 ├── ReadOnly            the log can be read and not written
 ├── DiskFull            make room; nothing was written
@@ -66,7 +66,7 @@ class OutcomeUnknown(LogError):
 
 
 class Busy(LogError):
-    """The log could not take the append in time; nothing was written."""
+    """The log could not answer, or take the append, in time; nothing was written."""
 
 
 class LogInUse(LogError):
@@ -111,7 +111,7 @@ class Damaged(LogError):
     """What was read is not what was written; `position` says where."""
 
     def __init__(self, position: int, what: str) -> None:
-        super().__init__(f"position {position}: {what}; stop writing, keep a copy of the files, and audit the log")
+        super().__init__(f"position {position}: {what}; stop writing, keep a copy, and audit the log")
         self.position = position
 
 

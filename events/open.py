@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+from events.condition import Condition
 from events.errors import Invalid
 from events.log import Log
 from events.memory import MemoryLog
 from events.sqlite import SqliteLog
 from events.sqlite.owner import holder_of as holder_beside
+
+if TYPE_CHECKING:
+    from events.postgres.place import Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,29 +27,85 @@ class Holder:
 
 
 async def open_log(url: str, *, writable: bool = True, create: Literal["new", "empty"] | None = "new") -> Log:
-    """Open the log at a URL: `memory:`, `sqlite:///relative.db` or `sqlite:////absolute.db`.
+    """Open the log at a URL: `memory:`, `sqlite:///relative.db`, `sqlite:////absolute.db` or
+    `postgresql://user:password@host:port/database?schema=name`.
 
     `create` says what to do where there is no log yet: make a new one, make an empty one that waits to be
     restored, or, with `None`, refuse. A log that is there is opened as it is. Raises `Invalid` for a URL
-    that names no log, `LogInUse`, `SchemaMismatch` or `ReadOnly` for a log that can't be opened.
+    that names no log, `LogInUse`, `SchemaMismatch`, `ReadOnly` or `Busy` for a log that can't be opened.
     """
-    scheme, _, place = url.partition(":")
-    match scheme:
-        case "memory" if url == "memory:" and create is not None:
+    match url.partition(":"):
+        case ("memory", ":", "") if create is not None:
             return await MemoryLog.open(create=create)
-        case "sqlite" if place.startswith("///") and place.strip("/"):
+        case ("sqlite", ":", place) if _names_a_file(place):
             return await SqliteLog.open(place[3:], writable=writable, create=create)
-        case _:
-            raise Invalid(
-                f"{url!r} does not name a log: use memory:, sqlite:///relative.db or sqlite:////absolute.db"
-                " (PostgreSQL comes later)"
-            )
+        case ("postgresql", ":", place) if place.startswith("//"):
+            _check_extra()
+            from events.postgres import PostgresLog  # here, because it is an extra
+
+            return await PostgresLog.open(url, writable=writable, create=create)
+        case (scheme, _, _):
+            raise _no_log(url, scheme)
+
+
+async def migrate_log(url: str) -> str:
+    """Bring the tables of a log to the version of this code, making them where there are none; return the version.
+
+    A log on SQLite is also migrated when it is opened for writing; one on PostgreSQL, which several
+    processes may have open, only by this. All of it is done or nothing. Raises `Invalid` for a URL that
+    names no log with tables, `SchemaMismatch` for tables that are newer than this code, `LogInUse`, `Busy`.
+    """
+    match url.partition(":"):
+        case ("sqlite", ":", place) if _names_a_file(place):
+            from events.sqlite.schema import VERSION
+
+            await (await SqliteLog.open(place[3:], create="empty")).close()
+            return VERSION
+        case ("postgresql", ":", place) if place.startswith("//"):
+            from events.postgres.schema import migrate
+
+            return await migrate(database_of(url))
+        case (scheme, _, _):
+            raise _no_log(url, scheme)
+
+
+async def examine(url: str) -> Condition:
+    """Say in what condition the storage of a log is, also of one that can't be opened because its tables are older
+    or newer than this code. Takes no lock and writes nothing.
+
+    Raises `Invalid` for a URL that names no log with tables and where there is none, and what opening it would
+    where it can't be read.
+    """
+    match url.partition(":"):
+        case ("sqlite", ":", place) if _names_a_file(place):
+            from events.sqlite.condition import examine as examine_file
+
+            return await examine_file(Path(place[3:]))
+        case ("postgresql", ":", place) if place.startswith("//"):
+            found = database_of(url)
+            from events.postgres.condition import examine as examine_schema  # here, because it is an extra
+
+            return await examine_schema(found)
+        case (scheme, _, _):
+            raise _no_log(url, scheme)
+
+
+def database_of(url: str) -> Place:
+    """Return where a log on PostgreSQL is kept, for what is kept beside it: its database and its schema.
+
+    The `dsn` is a URL for asyncpg or libpq, without `?schema=` and with the password; never show it. Raises
+    `Invalid` for any other URL, and where the extra is not installed.
+    """
+    _check_extra()
+    from events.postgres.place import place_of
+
+    return place_of(url)
 
 
 def announce(log: Log, address: str) -> None:
     """Write down beside a log where it is served: another process that wants to write is told by `LogInUse`.
 
-    A log in memory is nobody else's, and has no beside.
+    Only a log on SQLite has one writer and a place beside it for this.
     """
     if isinstance(log, SqliteLog):
         log.announce(address)
@@ -53,7 +114,29 @@ def announce(log: Log, address: str) -> None:
 def holder_of(url: str) -> Holder | None:
     """Say which living process has the log at a URL open for writing, without opening it or taking its lock."""
     scheme, _, place = url.partition(":")
-    if scheme != "sqlite" or not place.startswith("///") or not place.strip("/"):
+    if scheme != "sqlite" or not _names_a_file(place):
         return None
-    held = holder_beside(Path(place[3:]).resolve())
+    held = holder_beside(_file_of(place))
     return Holder(pid=held.pid, address=held.address) if held is not None and held.pid is not None else None
+
+
+def _names_a_file(place: str) -> bool:
+    return place.startswith("///") and bool(place.strip("/"))
+
+
+def _file_of(place: str) -> Path:
+    return Path(place[3:]).resolve()
+
+
+def _check_extra() -> None:
+    if find_spec("asyncpg") is None or find_spec("psycopg") is None:
+        raise Invalid("a log on PostgreSQL needs two more packages: pip install 'claim-verifier[postgres]'")
+
+
+def _no_log(url: str, scheme: str) -> Invalid:
+    # What follows the scheme may hold a password.
+    shown = repr(url) if scheme in ("memory", "sqlite") else f"a URL that begins with {scheme!r}"
+    return Invalid(
+        f"{shown} does not name a log: use memory:, sqlite:///relative.db, sqlite:////absolute.db"
+        " or postgresql://user@host:port/database?schema=name"
+    )

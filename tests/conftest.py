@@ -2,20 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import secrets
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from events.log import Log
 from events.open import open_log
+from tests.postgres import Server, serving
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A real PostgreSQL, started when the first test needs it and shared by all: each test uses a schema of its own."""
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: Server) -> str:
+    """The URL of a log on PostgreSQL that isn't there yet."""
+    return postgres.url(f"newsroom_{secrets.token_hex(6)}")
+
+
+ENGINES = ("memory", "sqlite", "postgres")
+
+
+def url_on(engine: str, name: str, request: pytest.FixtureRequest, folder: Path) -> str:
+    """The URL of a log that isn't there yet, on an engine."""
+    match engine:
+        case "memory":
+            return "memory:"
+        case "sqlite":
+            return f"sqlite:///{folder}/{name}.db"
+        case _:
+            server: Server = request.getfixturevalue("postgres")
+            return server.url(f"{name}_{secrets.token_hex(6)}")
+
+
+@pytest.fixture(params=ENGINES)
 def log_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a log that isn't there yet, on every engine."""
-    urls = {"memory": "memory:", "sqlite": f"sqlite:///{tmp_path}/newsroom.db"}
-    return urls[request.param]
+    return url_on(request.param, "newsroom", request, tmp_path)
+
+
+@pytest.fixture(params=ENGINES)
+def other_log_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of another log that isn't there yet: with `log_url`, every pair of engines."""
+    return url_on(request.param, "other", request, tmp_path)
 
 
 @pytest.fixture

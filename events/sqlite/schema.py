@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -12,8 +11,6 @@ from events.errors import Busy, Damaged, DiskFull, LogError, ReadOnly, SchemaMis
 
 VERSION: Final = "0001"
 """The migration that this code was written for: the newest in `events/migrations`."""
-
-_migrating = threading.Lock()  # Alembic keeps its context in a module, so one thread at a time
 
 
 def connect_writer(path: Path, *, connection: type[sqlite3.Connection], busy_timeout: float) -> sqlite3.Connection:
@@ -42,7 +39,7 @@ def connect_reader(path: Path, *, busy_timeout: float) -> sqlite3.Connection:
 
 def check_version(connection: sqlite3.Connection) -> None:
     """Check that the tables are of the version that this code reads; raises `SchemaMismatch`."""
-    found = _version(connection)
+    found = version_of(connection)
     if found != VERSION:
         raise SchemaMismatch(
             f"the log's tables are of version {found or 'none'}, this code reads {VERSION}: "
@@ -55,13 +52,12 @@ def migrate(connection: sqlite3.Connection) -> None:
 
     Raises `SchemaMismatch` for tables of a newer version, and for a database that is not a log.
     """
-    found = _version(connection)
+    found = version_of(connection)
     if found != VERSION:
-        with _migrating:
-            _upgrade(connection, found)
+        _upgrade(connection, found)
 
 
-def _version(connection: sqlite3.Connection) -> str | None:
+def version_of(connection: sqlite3.Connection) -> str | None:
     """Return the version of the tables, `None` where there are none yet."""
     try:
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
@@ -76,18 +72,13 @@ def _version(connection: sqlite3.Connection) -> str | None:
 
 def _upgrade(connection: sqlite3.Connection, found: str | None) -> None:
     # Imported here, because Alembic takes longer to import than a log to open, and few logs are migrated.
-    from alembic import command
-    from alembic.config import Config
-    from alembic.script import ScriptDirectory
     from sqlalchemy import create_engine
     from sqlalchemy.exc import DBAPIError
     from sqlalchemy.pool import StaticPool
 
-    config = Config()
-    config.set_main_option("script_location", "events:migrations")
-    config.set_main_option("path_separator", "os")
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if found is not None and found not in known:
+    from events.migrations.upgrading import known_versions, upgrade
+
+    if found is not None and found not in known_versions():
         raise SchemaMismatch(
             f"the log's tables are of version {found}, this code knows none newer than {VERSION}: "
             "use a newer version of the product"
@@ -96,8 +87,7 @@ def _upgrade(connection: sqlite3.Connection, found: str | None) -> None:
     try:
         with engine.connect() as link:
             link.exec_driver_sql("BEGIN IMMEDIATE")
-            config.attributes["connection"] = link
-            command.upgrade(config, "head")
+            upgrade(link)
             link.commit()
     except DBAPIError as error:
         raise error.orig or error from error

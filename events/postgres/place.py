@@ -1,0 +1,60 @@
+"""What the URL of a log on PostgreSQL says: which database, and which schema in it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+from events.errors import Invalid
+
+SCHEMA: Final = "verifier"
+"""The schema of a log whose URL names none."""
+
+_HOST_FORM: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:@\[\]]*)(:[0-9]+)?")
+_SCHEMA_FORM: Final = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,47}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A schema in a database. Its `repr` and `url` can be shown to anyone; `dsn` holds the password."""
+
+    dsn: str = field(repr=False)
+    schema: str
+    url: str
+
+    @property
+    def channel(self) -> str:
+        """The name under which processes wake each other."""
+        return f"log.{self.schema}"
+
+
+def place_of(url: str) -> Place:
+    """Read `postgresql://user:password@host:port/database?schema=name`; any other parameter is libpq's.
+
+    Raises `Invalid` for what is no such URL, without repeating it: it may hold a password.
+    """
+    try:
+        parts = urlsplit(url)
+        given = parse_qsl(parts.query, strict_parsing=bool(parts.query))
+        who, _, where = parts.netloc.rpartition("@")
+        understood = "@" not in parts.path and all(_HOST_FORM.fullmatch(host) for host in where.split(","))
+    except ValueError:
+        understood = False
+    if not understood:
+        # What could not be read may be part of a password, so it is not named, not even as a cause.
+        raise Invalid("this is not the URL of a database: use postgresql://user@host:port/database?schema=name")
+    schemas = [value for name, value in given if name == "schema"] or [SCHEMA]
+    if len(schemas) > 1 or not _SCHEMA_FORM.fullmatch(schemas[0]):
+        raise Invalid(
+            f"{schemas[-1]!r} can't be the schema of a log: use one name of small letters, digits and underscores,"
+            " 48 at the most, that doesn't begin with pg_"
+        )
+    user = who.partition(":")[0]
+    others = urlencode([pair for pair in given if pair[0] != "schema"], quote_via=quote)  # libpq knows no "+"
+    return Place(
+        dsn=f"postgresql://{parts.netloc}{parts.path}{others and '?'}{others}",
+        schema=schemas[0],
+        url=f"postgresql://{user}{user and '@'}{where}{parts.path}?schema={schemas[0]}",
+    )
