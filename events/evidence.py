@@ -4,7 +4,8 @@ The log says that a snapshot was taken and, in `Identity`, what its hash is. The
 they can be erased like a text and a log stays small. A fact stands without its bytes; they can be put
 back at any time, because the hash proves them.
 
-`Evidence` keeps them in a folder, `MemoryEvidence` in memory; `Snapshots` is what both promise.
+`Evidence` keeps them in a folder, `MemoryEvidence` in memory, `events.postgres` in a table; `Snapshots` is what
+all promise.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class Evidence:
         incoming = _Incoming(self._path(sha256))
         try:
             await to_thread.run_sync(incoming.begin)
-            async for chunk in _chunks(data):
+            async for chunk in chunks(data):
                 await to_thread.run_sync(incoming.write, chunk)
             await to_thread.run_sync(incoming.keep)
         except OSError as error:
@@ -101,7 +102,7 @@ class Evidence:
         return await to_thread.run_sync(_list, self._folder)
 
     def _path(self, sha256: str) -> Path:
-        _check_hash(sha256)  # before it becomes part of a path
+        check_hash(sha256)  # before it becomes part of a path
         return self._folder / sha256[:2] / sha256
 
 
@@ -113,27 +114,27 @@ class MemoryEvidence:
 
     async def put(self, data: bytes | AsyncIterable[bytes], *, sha256: str) -> None:
         """Keep these bytes: see `Snapshots`."""
-        _check_hash(sha256)
+        check_hash(sha256)
         incoming = bytearray()
-        async for chunk in _chunks(data):
+        async for chunk in chunks(data):
             incoming += chunk
-            _check_size(sha256, len(incoming))
-        _check_digest(sha256, hashlib.sha256(incoming).hexdigest())
+            check_size(sha256, len(incoming))
+        check_digest(sha256, hashlib.sha256(incoming).hexdigest())
         self._held[sha256] = bytes(incoming)
 
     async def get(self, sha256: str) -> bytes | None:
         """Return the bytes, or `None` where they are not held."""
-        _check_hash(sha256)
+        check_hash(sha256)
         return self._held.get(sha256)
 
     async def has(self, sha256: str) -> bool:
         """Say whether the bytes are held."""
-        _check_hash(sha256)
+        check_hash(sha256)
         return sha256 in self._held
 
     async def erase(self, sha256: str) -> None:
         """Remove the bytes for good."""
-        _check_hash(sha256)
+        check_hash(sha256)
         self._held.pop(sha256, None)
 
     async def all(self) -> list[str]:
@@ -203,14 +204,14 @@ class _Incoming:
 
     def write(self, chunk: bytes) -> None:
         self._size += len(chunk)
-        _check_size(self._path.name, self._size)
+        check_size(self._path.name, self._size)
         self._digest.update(chunk)
         rest = memoryview(chunk)
         while rest:
             rest = rest[os.write(self._file, rest) :]
 
     def keep(self) -> None:
-        _check_digest(self._path.name, self._digest.hexdigest())
+        check_digest(self._path.name, self._digest.hexdigest())
         assert self._part is not None
         os.fsync(self._file)
         self._part.replace(self._path)
@@ -257,7 +258,11 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
-async def _chunks(data: bytes | AsyncIterable[bytes]) -> AsyncIterable[bytes]:
+# --- checked wherever bytes come in -----------------------------------------------------------------
+
+
+async def chunks(data: bytes | AsyncIterable[bytes]) -> AsyncIterable[bytes]:
+    """Yield bytes that may come whole or in pieces."""
     if isinstance(data, bytes):
         yield data
     else:
@@ -265,16 +270,19 @@ async def _chunks(data: bytes | AsyncIterable[bytes]) -> AsyncIterable[bytes]:
             yield chunk
 
 
-def _check_hash(sha256: str) -> None:
+def check_hash(sha256: str) -> None:
+    """Check that a hash has the form of one. Raises `Invalid`."""
     if not _HASH.fullmatch(sha256):
         raise Invalid(f"{sha256!r} is not a SHA-256: give 64 lower-case hexadecimal digits")
 
 
-def _check_size(sha256: str, size: int) -> None:
+def check_size(sha256: str, size: int) -> None:
+    """Check how many bytes of a snapshot have come. Raises `TooLarge`."""
     if size > SNAPSHOT_LIMIT:
         raise TooLarge(f"snapshot {sha256} has more than {SNAPSHOT_LIMIT:,} bytes; attach a part of it")
 
 
-def _check_digest(sha256: str, actual: str) -> None:
+def check_digest(sha256: str, actual: str) -> None:
+    """Check that bytes have the hash under which they are to be kept. Raises `Invalid`."""
     if actual != sha256:
         raise Invalid(f"the bytes have SHA-256 {actual}, not {sha256}: send the bytes of that snapshot")

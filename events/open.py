@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from events.condition import Condition
 from events.errors import Invalid
+from events.evidence import Evidence, MemoryEvidence, Snapshots
 from events.log import Log
 from events.memory import MemoryLog
 from events.sqlite import SqliteLog
@@ -100,6 +101,25 @@ def database_of(url: str) -> Place:
     from events.postgres.place import place_of
 
     return place_of(url)
+
+
+def evidence_of(url: str) -> Snapshots:
+    """Return where the bytes of a log's snapshots are kept: beside its file, in its database, or in memory.
+
+    Raises `Invalid` for a URL that names no log.
+    """
+    match url.partition(":"):
+        case ("memory", ":", ""):
+            return MemoryEvidence()
+        case ("sqlite", ":", place) if _names_a_file(place):
+            return Evidence(Path(place[3:]).with_suffix(".evidence"))
+        case ("postgresql", ":", place) if place.startswith("//"):
+            found = database_of(url)
+            from events.postgres.evidence import PostgresEvidence  # here, because it is an extra
+
+            return PostgresEvidence(found)
+        case (scheme, _, _):
+            raise _no_log(url, scheme)
 
 
 def announce(log: Log, address: str) -> None:

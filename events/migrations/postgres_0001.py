@@ -33,6 +33,9 @@ _TABLES: Final = (
     ) WITH (fillfactor = 10)
     """,
     "INSERT INTO head (position, recorded_at, before) VALUES (0, '', '')",
+    # The bytes of snapshots, which are erased like texts, and mostly compressed already.
+    'CREATE TABLE evidence (sha256 text COLLATE "C" PRIMARY KEY, bytes bytea NOT NULL)',
+    "ALTER TABLE evidence ALTER COLUMN bytes SET STORAGE EXTERNAL",
 )
 
 _BY_HAND: Final = "WHEN (current_setting('verifier.recording', true) IS DISTINCT FROM 'on')"

@@ -14,15 +14,19 @@ from hypothesis import strategies as st
 from events import evidence as module
 from events.contracts import Quote
 from events.errors import DamagedEvidence, Invalid, TooLarge
-from events.evidence import Evidence, MemoryEvidence, Snapshots, check_quote, find_quote
+from events.evidence import Evidence, Snapshots, check_quote, find_quote
+from events.open import evidence_of, open_log
 
 LETTER = b"Sir, in due deference to the sovereignty of the Republic of Iraq"
 HASH = hashlib.sha256(LETTER).hexdigest()
 
 
-@pytest.fixture(params=["folder", "memory"])
-def snapshots(request: pytest.FixtureRequest, tmp_path: Path) -> Snapshots:
-    return Evidence(tmp_path / "newsroom.evidence") if request.param == "folder" else MemoryEvidence()
+@pytest.fixture
+async def snapshots(log_url: str) -> Snapshots:
+    """Where the snapshots of a log are kept, on every engine."""
+    if log_url != "memory:":
+        await (await open_log(log_url)).close()
+    return evidence_of(log_url)
 
 
 async def in_chunks(data: bytes, size: int = 7) -> AsyncIterator[bytes]:
