@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from events.evidence import Evidence, MemoryEvidence, Snapshots
+from events.evidence import Snapshots
 from events.log import Log
-from events.open import open_log
+from events.open import database_of, evidence_of, open_log
 from verifier.adopted import Adopted
 from verifier.feed import Feed
 from verifier.fold import Folds
@@ -19,11 +19,13 @@ from verifier.handler.deciding import Decider
 from verifier.handler.queues import Queues
 from verifier.handler.registrar import Registrar
 from verifier.projections import Views
+from verifier.projections.sqlite import SqlitePlace
 from verifier.queries import Queries
 from verifier.rebuilding import Rebuilding
 from verifier.registry import Registry
 from verifier.sources import Sources
 from verifier.stories import Stories
+from verifier.tailer import Tailer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,18 +48,27 @@ async def open_desk(url: str, *, read_only: bool = False) -> AsyncIterator[Desk]
     """Open a log for writing, follow it with the views, and close both at the end.
 
     A log that doesn't exist is made. With `read_only` the log is only read, by as many as like, and the views
-    are folded in memory first; one that doesn't exist is refused. Raises `events.errors.LogInUse` where
-    another process writes it.
+    are folded in memory first; one that doesn't exist is refused. A log on SQLite is written by one process:
+    raises `events.errors.LogInUse` where another one does. One on PostgreSQL is written by as many as like, and
+    one of them keeps the views for all.
     """
     async with await open_log(url, writable=not read_only, create=None if read_only else "new") as log:
+        tailer = await Tailer.open(log) if several(url) and not read_only else None
         adopted = await Adopted.read(log)
-        views = await Views.open(None if read_only else views_place(url), log, adopted)
+        if tailer is not None:
+            views = await _views_in_turns(url, log, adopted, tailer)
+        else:
+            views = await Views.open(SqlitePlace(None if read_only else views_place(url)), log, adopted)
         if read_only:
             await views.catch_up()
         feed, rebuilding = Feed(log, views), Rebuilding(views)
+        desk = assemble(log, views, adopted, feed=feed, rebuilding=rebuilding, evidence=evidence_of(url))
+        if tailer is not None:
+            tailer.tell(desk.registrar.registry.learn)
+            tailer.tell(desk.queries.hear)
         following = [asyncio.create_task(follower.run(), name=type(follower).__name__) for follower in (views, feed)]
         try:
-            yield assemble(log, views, adopted, feed=feed, rebuilding=rebuilding, evidence=evidence_of(url))
+            yield desk
         finally:
             feed.stop()
             await rebuilding.close()
@@ -105,6 +116,21 @@ def assemble(
     )
 
 
+async def _views_in_turns(url: str, log: Log, adopted: Adopted, tailer: Tailer) -> Views:
+    """Open views that several processes have open."""
+    from verifier.projections.postgres import PostgresPlace  # here, because the driver is an extra
+    from verifier.projections.turns import Turns
+
+    database = database_of(url)
+    place = PostgresPlace(database.dsn, database.schema)
+    return await Views.open(place, log, adopted, turns=Turns(place, tailer))
+
+
+def several(url: str) -> bool:
+    """Say whether several processes may write a log at the same time."""
+    return url.startswith("postgresql:")
+
+
 def file_of(url: str) -> Path | None:
     """Return where a log's file is, or `None` for one in memory."""
     _, _, path = url.partition("sqlite:///")
@@ -115,9 +141,3 @@ def views_place(url: str) -> Path | None:
     """Return where the views of a log are: beside it, in a file that may be deleted at any time."""
     path = file_of(url)
     return path.with_suffix(".views.db") if path else None
-
-
-def evidence_of(url: str) -> Snapshots:
-    """Return where the bytes of snapshots are kept: a folder beside the log."""
-    path = file_of(url)
-    return Evidence(path.with_suffix(".evidence")) if path else MemoryEvidence()

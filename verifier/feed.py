@@ -23,7 +23,7 @@ import msgspec
 from events.errors import ForeignCursor
 from events.log import Log, Recorded
 from verifier import render
-from verifier.errors import Invalid
+from verifier.errors import Invalid, ViewsBehind
 from verifier.projections import Reading, Views
 from verifier.queries.claims import change_answers, changes_after
 
@@ -124,7 +124,10 @@ class Feed:
             if self.subscribers:
                 self._views.burst.wanted()
             await self._views.moved(self._ceiling, min(self._poll, max(0.0, due - loop.time())))
-            await self._fill()
+            try:
+                await self._fill()
+            except ViewsBehind:  # their database can't be reached, and nobody tells when it can: look again
+                await asyncio.sleep(min(self._poll, max(0.0, due - loop.time())))
             if loop.time() >= due:
                 self._push([Frame(position=self._ceiling, data=heartbeat(self._ceiling))])
                 due = loop.time() + self._heartbeat

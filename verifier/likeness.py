@@ -18,6 +18,9 @@ from verifier.naming import REMEMBERED, normal
 
 _WORDS: Final = re.compile(r"\w+\.?")
 
+LOOKED_UP: Final = 100
+"""By how many letters of its last word a name is looked up, at the most: an index takes only short keys."""
+
 
 @lru_cache(REMEMBERED)
 def words(name: str) -> tuple[str, ...]:
@@ -35,7 +38,7 @@ def words(name: str) -> tuple[str, ...]:
 
 def last_word(name: str) -> str:
     """Return the word in which names that look alike end: what to look them up by."""
-    return words(name)[-1] if words(name) else ""
+    return words(name)[-1][:LOOKED_UP] if words(name) else ""
 
 
 def alike(one: str, other: str) -> bool:

@@ -14,24 +14,27 @@ Everything here can be computed again from the log, so the file may be deleted a
 sentence: labels and explanations are rendered when read. Statements have no table: they are read from
 the claim's own stream, where each event carries the names it needs.
 
+The same tables and statements serve SQLite and PostgreSQL. Texts compare by their code points on both, and what
+both call an upsert is written alike; only placeholders and indexes differ.
+
 A set of tables is a *generation*. A rebuild fills the next one beside the one that is served.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar, Final
+from itertools import takewhile
+from typing import Any, ClassVar, Final, Literal
 
-from sqlalchemy import Index, Insert, LargeBinary, MetaData, Table, UpdateBase, bindparam
+from sqlalchemy import BigInteger, Index, LargeBinary, MetaData, Table, Text, UpdateBase, bindparam
 from sqlalchemy import delete as delete_from
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.dialects.sqlite import insert
-from sqlmodel import Field, SQLModel
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import AutoString, Field, SQLModel
 
 SHAPE: Final = 2
 """Which tables and columns there are. Tables of another shape can't be read, so they are made anew."""
 
-CONTENT: Final = 1
+CONTENT: Final = 2
 """What the columns hold. Tables of another content are served until the new ones have caught up."""
 
 BLOCK: Final = 50
@@ -51,7 +54,7 @@ class View(SQLModel, table=True):
     generation: int = Field(primary_key=True)
     version: str
     log: str
-    position: int
+    position: int = Field(sa_type=BigInteger)
     recorded_at: str | None
     active: bool
 
@@ -62,8 +65,8 @@ class ClaimRow(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "claims"
     id: str = Field(primary_key=True)
-    registered_at: int
-    position: int
+    registered_at: int = Field(sa_type=BigInteger)
+    position: int = Field(sa_type=BigInteger)
     recorded_at: str
     story: str | None
     status: str
@@ -83,7 +86,7 @@ class ChangeRow(SQLModel, table=True):
     """One change of one claim: from which status to which, what caused it, and the whole assessment."""
 
     __tablename__: ClassVar[str] = "changes"
-    position: int = Field(primary_key=True)
+    position: int = Field(primary_key=True, sa_type=BigInteger)
     claim: str = Field(primary_key=True)
     story: str | None
     recorded_at: str
@@ -158,7 +161,7 @@ class StoryRow(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "stories"
     id: str = Field(primary_key=True)
-    position: int
+    position: int = Field(sa_type=BigInteger)
     title: str | None
 
 
@@ -173,14 +176,28 @@ _INDEXES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "stories": (("position",),),
 }
 
+_LONG: Final = ("text_key", "name")
+"""Columns that may be longer than a B-tree of PostgreSQL takes."""
+
+_DIALECTS: Final[dict[str, tuple[Any, Any]]] = {
+    "sqlite": (sqlite.insert, sqlite.dialect(paramstyle="named")),
+    "postgresql": (postgresql.insert, postgresql.dialect(paramstyle="pyformat")),  # type: ignore[no-untyped-call]
+}
+"""How a dialect begins an upsert, and what compiles it."""
+
+Dialect = Literal["sqlite", "postgresql"]
+"""Which database the tables are in."""
+
 views: Final[Table] = SQLModel.metadata.tables["views"]
 
 
 class TableSet:
     """The tables of one generation, and the statements that write them."""
 
-    def __init__(self, generation: int) -> None:
+    def __init__(self, generation: int, dialect: Dialect = "sqlite") -> None:
         self.generation = generation
+        self.dialect: Dialect = dialect
+        self._insert, self._compiled_for = _DIALECTS[dialect]
         self.metadata = MetaData()
         self.claims = self._table("claims")
         self.changes = self._table("changes")
@@ -191,15 +208,15 @@ class TableSet:
         self.sources = self._table("sources")
         self.stories = self._table("stories")
         self.upserts: dict[str, str] = {
-            "claims": _sql(_upsert(self.claims)),
-            "changes": _sql(_upsert(self.changes)),
-            "names": _sql(_upsert(self.names)),
-            "source_claims": _sql(_upsert(self.source_claims)),
-            "contradictions": _sql(_upsert(self.contradictions)),
-            "alike": _sql(insert(self.alike).on_conflict_do_nothing()),
-            "sources": _sql(self._upsert_source()),
-            "mentions": _sql(insert(self.sources).on_conflict_do_nothing()),
-            "stories": _sql(_upsert(self.stories, keep=("position",))),
+            "claims": self._sql(self._upsert(self.claims)),
+            "changes": self._sql(self._upsert(self.changes)),
+            "names": self._sql(self._upsert(self.names)),
+            "source_claims": self._sql(self._upsert(self.source_claims)),
+            "contradictions": self._sql(self._upsert(self.contradictions)),
+            "alike": self._sql(self._insert(self.alike).on_conflict_do_nothing()),
+            "sources": self._sql(self._upsert_source()),
+            "mentions": self._sql(self._insert(self.sources).on_conflict_do_nothing()),
+            "stories": self._sql(self._upsert(self.stories, keep=("position",))),
         }
         self.forget: tuple[UpdateBase, ...] = tuple(
             delete_from(table).where(table.c.claim == bindparam("of_claim"))
@@ -209,13 +226,36 @@ class TableSet:
     def _table(self, name: str) -> Table:
         table = SQLModel.metadata.tables[name].to_metadata(self.metadata, name=f"{name}_{self.generation}")
         table.dialect_options["sqlite"]["with_rowid"] = name in ("claims", "changes")  # large rows want a rowid
+        if self.dialect == "postgresql":
+            for column in table.columns:
+                if isinstance(column.type, AutoString):
+                    column.type = Text(collation="C")
         for columns in _INDEXES[name]:
-            Index(f"{table.name}_{'_'.join(columns)}", *(table.c[column] for column in columns))
+            self._index(table, columns)
         return table
 
-    def _upsert_source(self) -> Insert:
+    def _index(self, table: Table, columns: tuple[str, ...]) -> None:
+        if self.dialect == "postgresql":
+            if "text_key" in columns:
+                Index(f"{table.name}_text_key", table.c.text_key, postgresql_using="hash")
+            columns = tuple(takewhile(lambda name: name not in _LONG, columns))
+        Index(f"{table.name}_{'_'.join(columns)}", *(table.c[column] for column in columns))
+
+    def _sql(self, statement: Any) -> str:
+        """Compile a statement once, for rows whose values are what the driver takes: that saves what Core does to
+        each value of each row."""
+        return str(statement.compile(dialect=self._compiled_for))
+
+    def _upsert(self, table: Table, *, keep: Iterable[str] = ()) -> Any:
+        statement = self._insert(table)
+        keys = [column.name for column in table.primary_key]
+        return statement.on_conflict_do_update(
+            index_elements=keys, set_=_replaced(table, statement, keep=(*keys, *keep))
+        )
+
+    def _upsert_source(self) -> Any:
         # A source is protected for ever once it was registered so.
-        statement = insert(self.sources)
+        statement = self._insert(self.sources)
         return statement.on_conflict_do_update(
             index_elements=["id"],
             set_={
@@ -223,18 +263,6 @@ class TableSet:
                 "protected": self.sources.c.protected.op("OR")(statement.excluded.protected),
             },
         )
-
-
-def _sql(statement: Insert) -> str:
-    """Compile a statement once, for rows whose values are what the driver takes: that saves what Core does to
-    each value of each row."""
-    return str(statement.compile(dialect=sqlite.dialect(paramstyle="named")))
-
-
-def _upsert(table: Table, *, keep: Iterable[str] = ()) -> Insert:
-    statement = insert(table)
-    keys = [column.name for column in table.primary_key]
-    return statement.on_conflict_do_update(index_elements=keys, set_=_replaced(table, statement, keep=(*keys, *keep)))
 
 
 def _replaced(table: Table, statement: Any, *, keep: Iterable[str]) -> dict[str, Any]:

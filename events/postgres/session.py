@@ -96,8 +96,10 @@ def explain(error: Exception, position: int) -> LogError | None:
             return SchemaMismatch(f"the log's tables are not those of this code: run `verifier migrate` ({error})")
         case str(state) if state[:2] in ("40", "53") or state in ("55P03", "57014"):
             return Busy(f"the log is being written by others: try again; nothing was written ({error})")
-        case str(state) if state[:2] in ("23", "XX"):
+        case str(state) if state[:2] == "23" or state in ("XX001", "XX002"):
             return Damaged(position, str(error))
+        case str(state) if state[:2] in ("58", "XX"):  # among them a quota that is used up, and an I/O error
+            return Busy(f"the server could not do it: look into its log; nothing was written ({error})")
         case _:
             return None
 

@@ -19,6 +19,7 @@ from verifier.adopted import Adopted
 from verifier.errors import Invalid
 from verifier.feed import Feed
 from verifier.projections import Views
+from verifier.projections.sqlite import SqlitePlace
 from verifier.queries import Queries
 
 
@@ -44,7 +45,7 @@ async def desk(**of_feed: Any) -> AsyncIterator[Desk]:
     """A desk that runs."""
     log = await MemoryLog.open()
     adopted = await Adopted.read(log)
-    views = await Views.open(None, log, adopted)
+    views = await Views.open(SqlitePlace(), log, adopted)
     feed = Feed(log, views, **of_feed)
     async with asyncio.timeout(30):
         running = [asyncio.create_task(views.run()), asyncio.create_task(feed.run())]

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from keeping import built_anew, rows
 from newsroom import Newsroom, improvise
 from sqlalchemy import inspect, select, update
 
@@ -19,9 +20,10 @@ from events.log import Log
 from events.memory import MemoryLog
 from events.open import open_log
 from verifier.adopted import Adopted
-from verifier.projections import Reading, Views
+from verifier.projections import Views
 from verifier.projections.database import Database
 from verifier.projections.generation import Generation, Overtaken
+from verifier.projections.sqlite import SqlitePlace
 from verifier.rebuilding import Rebuilding
 from verifier.replay import replay
 from verifier.tables import VERSION, TableSet, views
@@ -36,7 +38,7 @@ def place(tmp_path: Path) -> Path:
 @asynccontextmanager
 async def opened(place: Path | None, log: Log) -> AsyncIterator[Views]:
     """Views that are open and don't follow."""
-    opened = await Views.open(place, log, await Adopted.read(log))
+    opened = await Views.open(SqlitePlace(place), log, await Adopted.read(log))
     try:
         yield opened
     finally:
@@ -54,34 +56,6 @@ async def following(place: Path | None, log: Log) -> AsyncIterator[Views]:
             run.cancel()
             await asyncio.gather(run, return_exceptions=True)
     assert following.error is None
-
-
-async def rows(of: Views) -> dict[str, Any]:
-    """Everything that views hold, as far as it has a meaning: a side on which nothing stands is no row."""
-
-    def read(reading: Reading) -> dict[str, Any]:
-        tables = reading.tables
-        held = {
-            table.name.rpartition("_")[0]: sorted(map(tuple, reading.connection.execute(select(table))))
-            for table in (tables.changes, tables.sources, tables.stories, tables.contradictions, tables.alike)
-        }
-        held["claims"] = sorted(map(tuple, reading.connection.execute(select(tables.claims))))
-        sides = tables.source_claims
-        held["sides"] = sorted(map(tuple, reading.connection.execute(select(sides).where(sides.c.statements > 0))))
-        names: dict[tuple[str, str], dict[str, Any]] = {}
-        for row in reading.connection.execute(select(tables.names)):
-            names.setdefault((row.claim, row.kind), {}).update(msgspec.json.decode(row.names))
-        return {**held, "names": names, "position": reading.at.position, "recorded_at": reading.at.recorded_at}
-
-    return await of.read(read)
-
-
-async def built_anew(log: Log, *, upto: int | None = None) -> dict[str, Any]:
-    """What views hold that were never anything but read from the log in one go."""
-    async with opened(None, log) as fresh:
-        async for page in log.read_all(upto=upto):
-            await fresh._take([page])
-        return await rows(fresh)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -142,7 +116,7 @@ async def test_of_two_owners_only_one_moves_the_checkpoint(place: Path) -> None:
     adopted = await Adopted.read(log)
 
     async with opened(place, log):
-        database = Database(place)
+        database = Database(SqlitePlace(place))
         first, second = Generation(TableSet(1), 0, None), Generation(TableSet(1), 0, None)
         await first.take([page], log, adopted, database)
         with pytest.raises(Overtaken):
@@ -356,7 +330,7 @@ def _delete(place: Path) -> None:
 
 
 async def _set(place: Path, **values: Any) -> None:
-    database = Database(place)
+    database = Database(SqlitePlace(place))
     await database.write(lambda connection: connection.execute(update(views).values(**values)))
     await database.close()
 

@@ -30,6 +30,7 @@ from verifier.adopted import Adopted
 from verifier.client import Verifier
 from verifier.errors import DuplicateClaim, Invalid, NotFound, ViewsBehind
 from verifier.projections import Views
+from verifier.projections.sqlite import SqlitePlace
 from verifier.queries import Queries
 
 PLAN = "The United States plans to withdraw its forces from Iraq"
@@ -61,7 +62,7 @@ async def desk() -> AsyncIterator[Desk]:
     """A desk."""
     log = await MemoryLog.open()
     adopted = await Adopted.read(log)
-    views = await Views.open(None, log, adopted)
+    views = await Views.open(SqlitePlace(), log, adopted)
     yield Desk(log, Newsroom(log), views, Queries(log, views, adopted))
     await views.close()
 
@@ -606,7 +607,7 @@ async def test_an_end_that_several_ids_have_is_answered_with_all_of_them(tmp_pat
     newsroom.id = lambda prefix: twins.pop(0) if prefix == "clm" else Newsroom.id(newsroom, prefix)  # type: ignore[method-assign]
     both = [await newsroom.claim("One"), await newsroom.claim("Another")]
     adopted = await Adopted.read(log)
-    views = await Views.open(None, log, adopted)
+    views = await Views.open(SqlitePlace(), log, adopted)
     await views.catch_up()
 
     with pytest.raises(Invalid) as refused:

@@ -19,6 +19,9 @@ REST: Final = TURN
 BREATH: Final = 0.05
 """How many seconds may lie between two batches of one burst."""
 
+PATIENCE: Final = 0.2
+"""How many seconds whoever keeps the views for other processes waits for the end of a burst."""
+
 AT_ONCE: Final = 20 * PAGE
 """About how many events are taken at once where we are far behind: what they touch is written once."""
 
@@ -29,10 +32,12 @@ REBUILT_AT_ONCE: Final = 2 * PAGE
 class Burst:
     """Whether many commands are being recorded at once: whoever follows had better wait, and take them together.
 
-    It waits for nobody's sake: as soon as somebody wants to know what the commands came to, it goes on.
+    It goes on as soon as somebody wants to know what the commands came to, and after `patience` seconds: where
+    several processes read, those who want to know may be in another one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float | None = None) -> None:
+        self._patience = patience
         self._held = 0
         self._calm = asyncio.Event()
         self._calm.set()
@@ -58,7 +63,9 @@ class Burst:
 
     async def over(self) -> None:
         """Wait until the burst is over, or somebody wants to know."""
-        await self._calm.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._patience):
+                await self._calm.wait()
         if self._held:
             self._calm.clear()
 
@@ -91,9 +98,9 @@ async def gathered(
         await reading
     finally:
         reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
-        came.close()
+        came.close()  # before anything is awaited, where we may be cancelled once more
         coming.close()
+        await asyncio.gather(reading, return_exceptions=True)
 
 
 def _let_go(pages: deque[Sequence[Recorded]]) -> Iterator[Sequence[Recorded]]:

@@ -2,7 +2,10 @@
 
 A new generation starts at position 0 and reads the log by itself, page by page, while the old one follows
 and serves. When it is as far as the old one, it takes its place in one transaction; the old tables are
-dropped after that. A crash on the way leaves a generation that nobody serves: the next `open` drops it.
+dropped after that. A crash on the way leaves a generation that nobody serves: the next to keep the views drops it.
+
+Views in a file are kept by the one process that has it open; those that several processes have open are kept
+in turns (`turns`), and whoever doesn't keep them looks how far they are.
 """
 
 from __future__ import annotations
@@ -11,26 +14,33 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, Self, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 import structlog
-from sqlalchemy import Connection, delete, exc, func, insert, inspect, select, update
+from sqlalchemy import Connection, exc, func, select
 
 from events.log import PAGE, Log, Recorded
 from verifier.adopted import Adopted
 from verifier.errors import ViewsBehind
-from verifier.projections.database import Database, NoRoom, Unreadable
+from verifier.projections.database import CutOff, Database, NoRoom, Place, Unreadable
 from verifier.projections.generation import Generation, Overtaken
-from verifier.projections.pace import REBUILT_AT_ONCE, REST, Burst, gathered
-from verifier.tables import SHAPE, VERSION, TableSet, views
+from verifier.projections.generations import activate, drop, find, leftovers, make
+from verifier.projections.lease import ended
+from verifier.projections.pace import PATIENCE, REBUILT_AT_ONCE, REST, Burst, gathered
+from verifier.tables import GENERATIONS, SHAPE, VERSION, TableSet, views
+
+if TYPE_CHECKING:  # only whoever keeps views on PostgreSQL has its driver
+    from verifier.projections.turns import Turns
 
 T = TypeVar("T")
 
 Progress = Callable[[int, int], None]
 """Told how far a rebuild is: the position it has reached, and the one it is to reach."""
 
-_CHECKPOINT: Final = select(views.c.generation, views.c.position, views.c.recorded_at).where(views.c.active)
+_CHECKPOINT: Final = select(
+    views.c.generation, views.c.position, views.c.recorded_at, views.c.log, views.c.version
+).where(views.c.active)
 
 RETRY: Final = 1.0
 """How many seconds pass before views without room are written again."""
@@ -57,13 +67,15 @@ class Reading:
 
 
 class Views:
-    """The views of one log, kept by one process. Made by `open`."""
+    """The views of one log. Made by `open`."""
 
-    def __init__(self, database: Database, log: Log, adopted: Adopted) -> None:
+    def __init__(self, database: Database, log: Log, adopted: Adopted, turns: Turns | None) -> None:
         self._database = database
+        self._kept = database  # what the views are written to
         self._log = log
         self._adopted = adopted
-        self._active = Generation(TableSet(0), 0, None)
+        self._turns = turns
+        self._active = Generation(self._new_tables(0), 0, None)
         self._sets: dict[int, TableSet] = {}
         self.outdated = False
         """Whether other code built what is served, so that `run` builds it anew beside."""
@@ -72,7 +84,7 @@ class Views:
         self._moved = asyncio.Event()  # replaced at each move, so that everyone who waits wakes once
         self._turn = asyncio.Lock()  # held while the served generation takes a page, and while it is switched
         self._rebuilding = asyncio.Lock()
-        self.burst = Burst()
+        self.burst = Burst(None if turns is None else PATIENCE)
         """Held by who records many commands at once; the rows of these wait until it is over."""
         self.error: str | None = None
         """Why the views have stopped, where they have."""
@@ -80,24 +92,26 @@ class Views:
         """How often a text was erased from the rows since these views were opened."""
 
     @classmethod
-    async def open(cls, location: Path | None, log: Log, adopted: Adopted) -> Self:
-        """Open the views of a log in a file, or make them there; without a file, in memory.
+    async def open(cls, place: Place, log: Log, adopted: Adopted, *, turns: Turns | None = None) -> Self:
+        """Open the views of a log in a place, or make them there. With `turns`, several processes may.
 
         Views of another log, of another shape, beyond the log's head or unreadable are thrown away: they can
         be computed again. Views of another content serve until `run` has built new ones beside them.
         """
-        view = cls(Database(location), log, adopted)
+        view = cls(Database(place), log, adopted, turns)
+        if turns is not None:
+            turns.tailer.tell(adopted.learn)
         try:
             try:
-                await view._database.check()
                 await view._begin()
             except (Unreadable, exc.DatabaseError):
-                await view.close()
-                _delete(location)
-                view._database = Database(location)
+                await view._database.close()
+                if not place.clear():
+                    raise
+                view._database = Database(place)
                 await view._begin()
         except BaseException:
-            await view.close()
+            await view._database.close()
             raise
         return view
 
@@ -111,18 +125,25 @@ class Views:
         """When that event was recorded."""
         return self._active.recorded_at
 
+    @property
+    def kept_here(self) -> bool:
+        """Whether this process keeps them; otherwise it looks how far another one has come."""
+        return self._turns is None or self._turns.held
+
     async def run(self) -> None:
         """Follow the log until cancelled, or until the log is closed.
 
         Where it ends by itself, `error` says why, and reads go on with what the views contain.
         """
         try:
-            async with asyncio.TaskGroup() as tasks:
-                if self.outdated:
-                    tasks.create_task(self.rebuild())
-                tasks.create_task(self._follow())
+            if self._turns is None:
+                await self.keep()
+            else:
+                await self._turns.run(self, self._database)
         except Exception as error:  # the outermost loop: any error here is our bug, and reads go on
-            first = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
+            first: Exception = error
+            while isinstance(first, ExceptionGroup):
+                first = first.exceptions[0]
             self.error = f"the views stopped at {self.position}: {type(first).__name__}: {first}"
             logger.error("the views have stopped", position=self.position, exc_info=first)
             self._tell()
@@ -155,19 +176,87 @@ class Views:
     async def read(self, work: Callable[[Reading], T]) -> T:
         """Do work on one state of the views: what it reads is what stood at the checkpoint it is given.
 
-        Raises `ViewsBehind` where the file of the views is damaged: they have to be built anew.
+        Raises `ViewsBehind` where the views are damaged, so that they have to be built anew, and where their
+        database can't be reached just now. The work is done again where the place asks for it.
         """
         self.burst.wanted()
         try:
             return await self._database.read(lambda connection: work(self._reading(connection)))
         except Unreadable as damage:
-            self.error = f"the file of the views is damaged ({damage}): start the server again, it builds a new one"
-            raise ViewsBehind(self.error, position=self.position) from damage
+            said = f"the views can't be read ({damage}): start the server again, it builds new ones"
+            if self._turns is None:
+                self.error = said
+            raise ViewsBehind(said, position=self.position) from damage
+        except CutOff as cut:
+            said = f"the database of the views can't be reached ({cut}): ask again in a moment"
+            raise ViewsBehind(said, position=self.position) from cut
 
     async def rebuild(self, progress: Progress | None = None) -> None:
+        """Have the views built anew beside the ones that serve, by whoever keeps them: they take over when they
+        are as far. Raises `Internal` where another process failed at it."""
+        if self._turns is None:
+            await self.build_anew(progress)
+        else:
+            await self._turns.rebuild(self, self._database, await self._log.head(), progress)
+            await self.look(lambda connection: None)
+
+    async def close(self) -> None:
+        """Let go of the connections. Whoever runs the views has stopped before."""
+        if self._turns is not None:
+            await self._turns.end(self._database)
+        await self._database.close()
+
+    # --- for whoever's turn it is --------------------------------------------------------------------
+
+    async def load(self, database: Database) -> None:
+        """Begin where the last turn ended, and write to this database from here on.
+
+        Whatever another process left half built is dropped.
+        """
+        async with self._turn:
+            self._kept = database
+            self._active = await self._find(await self._log.head())
+        self._count_erased()
+        self._tell()
+
+    async def keep(self) -> None:
+        """Follow the log, until it is closed, and build the views anew where other code built what is served."""
+        async with asyncio.TaskGroup() as tasks:
+            if self.outdated:
+                tasks.create_task(self.build_anew())
+            tasks.create_task(self._follow())
+
+    async def look(self, also: Callable[[Connection], T]) -> T:
+        """See how far whoever keeps the views has come, and what else there is to see.
+
+        Moves on only to where this process's own tailer is, so that it knows what has become of the policy.
+        """
+
+        def see(connection: Connection) -> tuple[Checkpoint | None, T]:
+            try:
+                at = self._reading(connection).at
+            except Unreadable:  # of another log or shape: whoever has the next turn makes them anew
+                at = None
+            return at, also(connection)
+
+        at, seen = await self._database.read(see)
+        if at is not None and self._turns is not None and await self._turns.tailer.reached(at.position, RETRY):
+            async with self._turn:
+                if not self._turns.held:
+                    self._active = Generation(self._tables(at.generation), at.position, at.recorded_at)
+            self._count_erased()
+            self._tell()
+        return seen
+
+    async def building(self, number: int) -> tuple[bool, str | None, int | None]:
+        """Say whether a rebuild has ended, why it came to nothing, and how far one is."""
+        newest = select(views.c.position).where(~views.c.active).order_by(views.c.generation.desc()).limit(1)
+        return await self._database.read(lambda connection: (*ended(connection, number), connection.scalar(newest)))
+
+    async def build_anew(self, progress: Progress | None = None) -> None:
         """Build the views anew beside the ones that serve, and let them take over when they are as far."""
         async with self._rebuilding:
-            new = await self._database.write(self._add_generation)
+            new = await self._kept.write(self._add_generation)
             while not await self._switch(new):
                 head = await self._log.head()
                 pages = self._log.read_all(after=new.position)
@@ -176,12 +265,7 @@ class Views:
                         await self._build(new, some)
                         if progress is not None:
                             progress(new.position, max(head, new.position))
-            if self._unscrubbed:
-                self._unscrubbed = not await self._database.scrub()
-
-    async def close(self) -> None:
-        """Let go of the connections. Whoever runs the views has stopped before."""
-        await self._database.close()
+            await self._scrub()
 
     # --- following -----------------------------------------------------------------------------------
 
@@ -209,45 +293,68 @@ class Views:
 
     async def _take(self, pages: Iterable[Sequence[Recorded]]) -> None:
         async with self._turn:
-            erased = await self._active.take(pages, self._log, self._adopted, self._database)
+            erased = await self._active.take(pages, self._log, self._adopted, self._kept)
         if self._without_room:
             self._without_room, self.error = False, None
         if erased:
             self.erasures += 1
             self._unscrubbed = True
-        if self._unscrubbed:  # a reader may have been in the way the last time, for longer than SQLite waits
-            self._unscrubbed = not await self._database.scrub()
+        await self._scrub()
         self._tell()
+
+    async def _scrub(self) -> None:
+        if self._unscrubbed:  # a reader may have been in the way the last time, for longer than SQLite waits
+            self._unscrubbed = not await self._kept.scrub()
+            if self._turns is not None:
+                self._turns.erased.set()
+
+    def _count_erased(self) -> None:
+        if self._turns is not None:
+            self.erasures += self._turns.tailer.erased(self.position)
 
     async def _go_on_from_checkpoint(self) -> None:
         async with self._turn:
-            at = await self.read(lambda reading: reading.at)
+            at = await self._database.read(lambda connection: self._reading(connection).at)
             self._active = Generation(self._tables(at.generation), at.position, at.recorded_at)
         self._tell()
 
     def _tell(self) -> None:
         self._moved.set()
         self._moved = asyncio.Event()
+        if self._turns is not None and self._turns.held:
+            self._turns.moved.set()
 
     # --- generations ---------------------------------------------------------------------------------
 
     async def _begin(self) -> None:
-        head = await self._log.head()
-        self._active = await self._database.write(lambda connection: self._open(connection, head))
+        await self._database.check()
+        if self._turns is None:
+            self._kept = self._database
+            self._active = await self._find(await self._log.head())
+        else:
+            await self._database.write(partial(self._make_first, self._turns))
+            await self.look(lambda connection: None)
 
-    def _open(self, connection: Connection, head: int) -> Generation:
-        """Find the generation to serve, or make one, and drop every other."""
+    def _make_first(self, turns: Turns, connection: Connection) -> None:
+        turns.create(connection)
         views.create(connection, checkfirst=True)
-        row = connection.execute(select(views).where(views.c.active)).one_or_none()
-        usable = row is not None and (
-            row.log == self._log.id and row.version.partition(".")[0] == str(SHAPE) and row.position <= head
-        )
-        if row is None or not usable:
-            _drop_all(connection, but=None)
-            return self._make(connection, 1, active=True)
-        self.outdated = row.version != VERSION
-        _drop_all(connection, but=row.generation)
-        return Generation(self._tables(row.generation), row.position, row.recorded_at)
+        if connection.execute(select(views.c.generation)).first() is None:
+            self._make(connection, 1, active=True)
+
+    async def _find(self, head: int) -> Generation:
+        """Find the generation to serve, or make one, and drop every other."""
+
+        def begin(connection: Connection) -> Generation:
+            views.create(connection, checkfirst=True)
+            row = find(connection, self._log.id, head)
+            for table in leftovers(connection, but=row.generation if row else None):
+                drop(connection, table)
+            if row is None:
+                return self._make(connection, 1, active=True)
+            self.outdated = row.version != VERSION
+            return Generation(self._tables(row.generation), row.position, row.recorded_at)
+
+        return await self._kept.write(begin)
 
     def _add_generation(self, connection: Connection) -> Generation:
         last = connection.execute(select(func.max(views.c.generation))).scalar_one()
@@ -257,16 +364,11 @@ class Views:
 
     def _make(self, connection: Connection, generation: int, *, active: bool) -> Generation:
         tables = self._tables(generation)
-        tables.metadata.create_all(connection)
-        connection.execute(
-            insert(views).values(
-                generation=generation, version=VERSION, log=self._log.id, position=0, recorded_at=None, active=active
-            )
-        )
+        make(connection, tables, self._log.id, active=active)
         return Generation(tables, 0, None)
 
     async def _build(self, new: Generation, pages: Iterable[Sequence[Recorded]]) -> None:
-        self._unscrubbed |= await new.take(pages, self._log, self._adopted, self._database)
+        self._unscrubbed |= await new.take(pages, self._log, self._adopted, self._kept)
 
     async def _switch(self, new: Generation) -> bool:
         """Let a generation take over where it is about as far as the served one; say whether it did.
@@ -280,37 +382,28 @@ class Views:
             new.rest = 0  # who writes the log waits for nothing, but who asks for the newest does
             async for page in self._log.read_all(after=new.position, upto=old.position):
                 await self._build(new, [page])
-            await self._database.write(lambda connection: _activate(connection, new.tables.generation))
+            await self._kept.write(lambda connection: activate(connection, new.tables.generation))
             self._active, self.outdated = new, False
         self._tell()
-        await self._database.write(lambda connection: _drop_all(connection, but=new.tables.generation))
-        self._sets.pop(old.tables.generation, None)
+        # One after the other: who still reads the old ones waits for none that we hold, and we for none of his.
+        for table in await self._kept.write(lambda connection: leftovers(connection, but=new.tables.generation)):
+            await self._kept.write(partial(drop, table=table))
         return True
 
     def _tables(self, generation: int) -> TableSet:
-        if generation not in self._sets:
-            self._sets[generation] = TableSet(generation)
-        return self._sets[generation]
+        tables = self._sets.get(generation)
+        if tables is None:
+            if len(self._sets) > GENERATIONS:
+                self._sets.clear()
+            tables = self._sets[generation] = self._new_tables(generation)
+        return tables
+
+    def _new_tables(self, generation: int) -> TableSet:
+        return TableSet(generation, self._database.place.dialect)
 
     def _reading(self, connection: Connection) -> Reading:
-        generation, position, recorded_at = connection.execute(_CHECKPOINT).one()
-        at = Checkpoint(generation=generation, position=position, recorded_at=recorded_at)
-        return Reading(connection=connection, tables=self._tables(generation), at=at)
-
-
-def _activate(connection: Connection, generation: int) -> None:
-    connection.execute(update(views).values(active=views.c.generation == generation))
-
-
-def _drop_all(connection: Connection, *, but: int | None) -> None:
-    """Drop every generation but one, also one of a shape that this code can't read."""
-    for name in inspect(connection).get_table_names():
-        if name != views.name and name.rpartition("_")[2] != str(but):
-            connection.exec_driver_sql(f'DROP TABLE "{name}"')
-    connection.execute(delete(views).where(views.c.generation != (but or 0)))
-
-
-def _delete(location: Path | None) -> None:
-    if location is not None:
-        for suffix in ("", "-wal", "-shm"):
-            location.with_name(location.name + suffix).unlink(missing_ok=True)
+        row = connection.execute(_CHECKPOINT).one()
+        if row.log != self._log.id or row.version.partition(".")[0] != str(SHAPE):
+            raise Unreadable("they are of another log, or of another version of the product")
+        at = Checkpoint(generation=row.generation, position=row.position, recorded_at=row.recorded_at)
+        return Reading(connection=connection, tables=self._tables(row.generation), at=at)

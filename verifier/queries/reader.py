@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import select
 
 from events.errors import ForeignCursor
-from events.log import Log
+from events.log import Log, Recorded
 from verifier import render
 from verifier.adopted import Adopted
 from verifier.errors import Invalid, NotFound, ViewsBehind
@@ -291,7 +291,21 @@ class Queries:
         if not self._level:
             await self._wait(await self._log.head(), False, within=FIRST_LOOK)
             self._level = True
-        return await self._wordings.find((story, normal(text)))
+        wording = (story, normal(text))
+        heard = self._wordings.heard(wording)  # before the rows are read: then it is found there, or here
+        found = await self._wordings.find(wording)
+        return found if found is not None or heard is None else await self._still(heard, wording[1])
+
+    async def _still(self, claim: str, text: str) -> str | None:
+        """Return a claim if it has this wording now and still takes facts."""
+        folded = await fold(self._log, claim)
+        words = folded.names.wordings.get(folded.claim.wording)
+        says = words is not None and normal(words.text or "") == text
+        return claim if says and folded.claim.ended is None else None
+
+    def hear(self, event: Recorded) -> None:
+        """Take note of a fact that any process recorded, before the views have it."""
+        self._wordings.hear(event)
 
     async def claim_ids_of_story(self, story: str) -> Sequence[str]:
         """Return all claims of a story, the first registered first, as the log has them now.

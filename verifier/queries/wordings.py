@@ -12,8 +12,14 @@ from typing import Final
 
 from sqlalchemy import Select, bindparam, select
 
+from events.contracts import ClaimRegistered
+from events.log import Recorded
+from verifier.naming import normal
 from verifier.projections import Reading, Views
 from verifier.tables import GENERATIONS, TableSet
+
+HEARD: Final = 10_000
+"""How many wordings are remembered that another process registered while the views catch up."""
 
 ENDED: Final = ("withdrawn", "merged", "split")
 """The statuses of claims that take no more facts."""
@@ -30,6 +36,24 @@ class Wordings:
         self._asked: set[Wording] = set()
         self._next: asyncio.Task[dict[Wording, str | None]] | None = None  # it may still be joined
         self._last: asyncio.Task[dict[Wording, str | None]] | None = None  # it reads, or has read
+        self._heard: dict[Wording, tuple[int, str]] = {}  # in order of their positions
+
+    def hear(self, event: Recorded) -> None:
+        """Remember the wording of a claim that was just registered, until the views have it."""
+        fact = event.leaf.fact
+        if isinstance(fact, ClaimRegistered) and event.wording is not None and event.wording.text is not None:
+            claim = event.stream.partition(":")[2]
+            self._heard.setdefault((fact.story, normal(event.wording.text)), (event.position, claim))
+            while self._heard and (
+                len(self._heard) > HEARD or next(iter(self._heard.values()))[0] <= self._views.position
+            ):
+                del self._heard[next(iter(self._heard))]
+
+    def heard(self, wording: Wording) -> str | None:
+        """Return the claim that was heard of with this wording and that the views may not have yet: it may have
+        ended or been reworded since."""
+        _, claim = self._heard.get(wording, (0, None))
+        return claim
 
     async def find(self, wording: Wording) -> str | None:
         """Return the claim that has this wording and still takes facts: the first registered of several.

@@ -1,0 +1,116 @@
+"""Views in a file of SQLite's, or in memory.
+
+`synchronous=NORMAL` is enough here: a power cut may lose the last commits and never tears one, and what
+is lost is read from the log again. Erased texts must be gone from the file, so freed pages are
+overwritten (`secure_delete`), and `scrub` empties the write-ahead log.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, create_engine, event, exc
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from verifier.projections.database import NoRoom, T, Unreadable, Work
+from verifier.tables import Dialect
+
+READERS: Final = 4
+"""How many connections read at the same time."""
+
+_SHARED: Final = {"check_same_thread": False}
+
+_PRAGMAS: Final = (
+    "journal_mode=WAL",
+    "synchronous=NORMAL",
+    "secure_delete=ON",
+    "cache_size=-65536",  # 64 MiB: the rows of a page of events lie all over the tables
+    "wal_autocheckpoint=4000",
+)
+
+
+class SqlitePlace:
+    """A file of views; without a file, memory. One process keeps them, and no other reads them."""
+
+    dialect: Dialect = "sqlite"
+
+    def __init__(self, file: Path | None = None) -> None:
+        self._file = file
+        self.readers = READERS if file is not None else 0
+
+    def engine(self, *, writes: bool) -> Engine:
+        """Return what makes the one connection that writes, or those that only read."""
+        if self._file is None:
+            engine = create_engine("sqlite://", poolclass=StaticPool, connect_args=_SHARED, hide_parameters=True)
+        elif writes:
+            engine = create_engine(
+                f"sqlite:///{self._file}", poolclass=StaticPool, connect_args=_SHARED, hide_parameters=True
+            )
+        else:
+            engine = create_engine(
+                f"sqlite:///file:{quote(str(self._file))}?mode=ro&uri=true",
+                poolclass=QueuePool,
+                pool_size=READERS,
+                connect_args=_SHARED,
+                hide_parameters=True,
+            )
+        _prepare(engine, writes=writes)
+        return engine
+
+    def explain(self, error: exc.DBAPIError) -> Exception:
+        """Translate what SQLite says of its file."""
+        match getattr(error.orig, "sqlite_errorcode", None):
+            case sqlite3.SQLITE_FULL:
+                return NoRoom(str(error.orig))
+            case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+                return Unreadable(str(error.orig))
+            case _:
+                return error
+
+    def read(self, engine: Engine, work: Work[T]) -> T:
+        """Do work on one state of the file."""
+        with engine.connect() as connection:
+            return work(connection)
+
+    def write(self, engine: Engine, work: Work[T]) -> T:
+        """Do work in one transaction."""
+        with engine.begin() as connection:
+            return work(connection)
+
+    def check(self, engine: Engine) -> None:
+        """Look the whole file over. Raises `Unreadable` where it is damaged."""
+        with engine.connect() as connection:
+            found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+        if found != "ok":
+            raise Unreadable(found)
+
+    def scrub(self, engine: Engine) -> bool:
+        """Empty the write-ahead log; say whether nobody was reading it, so that it could be."""
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            return not connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar_one()
+
+    def clear(self) -> bool:
+        """Delete the file and what lies beside it."""
+        if self._file is not None:
+            for suffix in ("", "-wal", "-shm"):
+                self._file.with_name(self._file.name + suffix).unlink(missing_ok=True)
+        return True
+
+
+def _prepare(engine: Engine, *, writes: bool) -> None:
+    begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # we say when a transaction begins, also one that only reads
+        if writes:
+            for pragma in _PRAGMAS:
+                connection.execute(f"PRAGMA {pragma}").close()
+
+    @event.listens_for(engine, "begin")
+    def start(connection: Connection) -> None:
+        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+            connection.exec_driver_sql(begin)
