@@ -286,13 +286,15 @@ class Found(Answer):
 
 
 class Health(Answer):
-    """Whether the server can serve: the log, its head, how far the views are, and how far a rebuild of
-    them is, where one is under way."""
+    """Whether the server can serve: the log, its head, how far the views are and how far behind, in events and in
+    seconds since the oldest of these was recorded, and how far a rebuild of them is, where one is under way."""
 
     status: str
     log: str
     head: int
     views: int
+    lag_events: int = 0
+    lag_seconds: float = 0.0
     version: str
     rebuilding: int | None = None
     detail: str | None = Field(default=None, description="What is wrong, where something is.")

@@ -18,6 +18,7 @@ from verifier.handler import Handler
 from verifier.handler.deciding import Decider
 from verifier.handler.queues import Queues
 from verifier.handler.registrar import Registrar
+from verifier.meters import MeteredLog, Meters
 from verifier.projections import Views
 from verifier.projections.sqlite import SqlitePlace
 from verifier.queries import Queries
@@ -41,6 +42,7 @@ class Desk:
     handler: Handler
     registrar: Registrar
     rebuilding: Rebuilding
+    meters: Meters
 
 
 @asynccontextmanager
@@ -86,8 +88,10 @@ def assemble(
     registry = Registry(log, Sources(log), Stories(log), adopted)
     folds, queues = Folds(log), Queues()
     decider = Decider(log, evidence=evidence, adopted=adopted, folds=folds, registry=registry)
+    meters = Meters()
+    written = MeteredLog(log, meters)
     handler = Handler(
-        log,
+        written,
         adopted=adopted,
         registry=registry,
         folds=folds,
@@ -96,7 +100,7 @@ def assemble(
         find_claim=queries.find_claim,
     )
     registrar = Registrar(
-        log,
+        written,
         registry=registry,
         folds=folds,
         decider=decider,
@@ -113,6 +117,7 @@ def assemble(
         handler=handler,
         registrar=registrar,
         rebuilding=rebuilding,
+        meters=meters,
     )
 
 

@@ -16,7 +16,7 @@ from verifier.handler.answering import in_brief
 from verifier.handler.appending import Caller
 from verifier.keys import check_key
 from verifier.naming import is_id
-from verifier.routes import ORDERS, Order, carry_out, command_of
+from verifier.routes import ORDERS, RECORDED, Order, carry_out, command_of, count
 from verifier.turns import Turns
 
 BATCH_LINES: Final = 1_000
@@ -61,6 +61,10 @@ async def batch(desk: Desk, lines: Sequence[Any], actor: str) -> list[dict[str, 
         while lanes:
             await _carry_out_first(desk, [lane.popleft() for lane in lanes.values()], answers)
             lanes = {about: lane for about, lane in lanes.items() if lane}
+    for place, line in enumerate(lines):
+        answered = answers[place]
+        given = line.get("type") if isinstance(line, Mapping) else None
+        count(desk, given, answered.slug if isinstance(answered, Problem) else RECORDED)
     return [_document(line, answers[place]) for place, line in enumerate(lines)]
 
 

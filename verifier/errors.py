@@ -12,6 +12,7 @@
     ├── Busy             wait and try again with the same key
     ├── ReadOnly         write somewhere else
     ├── DiskFull         make room and try again
+    ├── NotReady         send requests elsewhere until what it says has passed or is mended
     ├── Internal         report it: it is our bug
     ├── Unreachable      start the server, or name the right address (client only)
     └── OutcomeUnknown   ask again with the same `key`
@@ -130,6 +131,13 @@ class DiskFull(Problem):
     title = "The disk is full"
 
 
+class NotReady(Problem):
+    """The server runs and should be sent no requests: its log can't be read, or its views are not up to it."""
+
+    slug = "not-ready"
+    title = "Not ready"
+
+
 class Internal(Problem):
     """A bug of ours; the server's log has the details under the request id."""
 
@@ -159,7 +167,7 @@ PROBLEMS: Final[dict[str, type[Problem]]] = {
     cls.slug: cls
     for cls in (
         Invalid, NotFound, Refused, DuplicateClaim, Conflict, KeyReused, TooLarge, ViewsBehind, Busy,
-        ReadOnly, DiskFull, Internal, Unreachable, OutcomeUnknown,
+        ReadOnly, DiskFull, NotReady, Internal, Unreachable, OutcomeUnknown,
     )
 }  # fmt: skip
 """Every problem by its slug."""

@@ -7,8 +7,10 @@ have no row in the table. Neither HTTP nor the client's port is known here.
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, TypeVar
 from urllib.parse import unquote
@@ -16,9 +18,10 @@ from urllib.parse import unquote
 from pydantic import TypeAdapter
 
 from events import errors as log_errors
-from verifier import __version__, parsing
+from verifier import parsing
 from verifier.app import Desk
 from verifier.commands import (
+    COMMANDS,
     STRICT,
     AdoptPolicy,
     OpenStory,
@@ -27,9 +30,10 @@ from verifier.commands import (
     SourceCommand,
     UpdateSource,
 )
-from verifier.errors import Invalid, NotFound
+from verifier.errors import Internal, Invalid, NotFound, OutcomeUnknown, Problem
 from verifier.handler.answering import Answer, in_full
 from verifier.handler.appending import Caller, translate
+from verifier.health import health
 from verifier.naming import is_id, story_named
 from verifier.parameters import (
     Asked,
@@ -173,21 +177,6 @@ async def _health(desk: Desk, asked: Asked) -> dict[str, Any]:
     return await health(desk)
 
 
-async def health(desk: Desk) -> dict[str, Any]:
-    """Say how far log and views are, in the shape of `answers.Health`."""
-    head = await desk.log.head()
-    error = desk.views.error
-    return {
-        "status": "ok" if error is None else "views stopped",
-        "log": desk.log.id,
-        "head": head,
-        "views": desk.views.position,
-        "version": __version__,
-        "rebuilding": desk.rebuilding.position,
-        "detail": error or desk.rebuilding.failure,
-    }
-
-
 # --- orders ----------------------------------------------------------------------------------------
 
 
@@ -291,7 +280,37 @@ async def order(
     desk: Desk, route: Order, ids: Mapping[str, str], body: Any, caller: Caller, *, answer: Answer = in_full
 ) -> dict[str, Any]:
     """Check a command's body, carry it out and answer it. Raises a `Problem`."""
-    return await carry_out(desk, route, ids, command_of(route, body), caller, answer=answer)
+    with _counted(desk, route.fixed.get("type") or (body.get("type") if isinstance(body, Mapping) else None)):
+        return await carry_out(desk, route, ids, command_of(route, body), caller, answer=answer)
+
+
+@contextmanager
+def _counted(desk: Desk, given: object) -> Iterator[None]:
+    """Count a command by what it asks for and what comes of it."""
+    outcome = Internal.slug
+    try:
+        yield
+        outcome = RECORDED
+    except Problem as problem:
+        outcome = problem.slug
+        raise
+    except asyncio.CancelledError:
+        outcome = OutcomeUnknown.slug
+        raise
+    finally:
+        count(desk, given, outcome)
+
+
+RECORDED: Final = "recorded"
+"""What comes of a command that is no problem, where commands are counted."""
+
+
+def count(desk: Desk, given: object, outcome: str) -> None:
+    """Count a command by its type, whatever was given for it, and by the problem that it came to or `RECORDED`.
+
+    Only types that there are become a label, never a word of the caller's own.
+    """
+    desk.meters.commands[given if isinstance(given, str) and given in COMMANDS else "none", outcome] += 1
 
 
 def command_of(route: Order, body: Any) -> Any:

@@ -56,7 +56,7 @@ async def serve(settings: Settings, ready: Ready | None = None) -> None:
     with bind(settings.host, settings.port) as listener:
         try:
             async with open_desk(settings.log) as desk:
-                app = api.build(desk, actor=settings.actor, hosts=settings.hosts)
+                app = api.build(desk, actor=settings.actor, hosts=settings.hosts, ready_lag=settings.ready_lag)
                 await Server(app, desk, ready).serve([listener])
         except log_errors.LogInUse as error:
             raise ReadOnly(str(error), address=error.address) from error

@@ -24,6 +24,9 @@ from verifier.logs import Format, Level
 FILE: Final = "verifier.toml"
 """The file that is read, in the current directory, where there is one."""
 
+READY_LAG: Final = 30.0
+"""By how many seconds the views of a server that is ready may lag."""
+
 LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
 """The names by which a server is reached from its own machine."""
 
@@ -43,7 +46,7 @@ class Settings(BaseSettings):
 
     log: Annotated[str, Field(min_length=1)] = Field(
         default="sqlite:///newsroom.db",
-        description="The log to serve, as a URL. Views and evidence are kept beside its file.",
+        description="The log to serve, as a URL. Views and evidence are kept beside it.",
     )
     host: str = Field(
         default="127.0.0.1", description="The address to listen at; only loopback, until there are tokens."
@@ -58,6 +61,10 @@ class Settings(BaseSettings):
     actor: Annotated[str, Field(min_length=1, max_length=500)] = Field(
         default_factory=default_actor,
         description="Who is recorded as the writer, unauthenticated. Left out: the login name.",
+    )
+    ready_lag: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
+        default=READY_LAG,
+        description="By how many seconds the views may lag behind the log while `/readyz` still says ready.",
     )
     log_level: Level = Field(default="info", description="How much is logged: debug, info, warning or error.")
     log_format: Format = Field(

@@ -31,6 +31,9 @@ LONG: Final = 24
 """How many lines of output are shown."""
 
 _ENVIRONMENT: Final = {"VERIFIER_ACTOR": "desk", "NO_COLOR": "1", "COLUMNS": str(COLUMNS), "TERM": "dumb"}
+_KINDS: Final[dict[Any, str]] = {
+    bool: "switch", int: "number", float: "number", str: "text", Path: "file", list[str]: "text, several times",
+}  # fmt: skip
 _EVERYWHERE: Final = ("log", "output", "help")
 _PLACE: Final = re.compile(r"\{(\w+)(?: (\d))?\}")
 
@@ -101,9 +104,11 @@ async def _changing() -> dict[str, str]:
 
 
 def stable(output: str) -> str:
-    """Replace the times and hashes that change from run to run, and leave out the spaces at the ends of lines."""
+    """Replace what changes from run to run: times, sizes, hashes; leave out the spaces at the ends of lines."""
     output = re.sub(r"\b20(2[6-9]|[3-9]\d)-\d\d-\d\d \d\d:\d\d\b", "2020-01-07 09:00", output)
     output = re.sub(r"\b[0-9a-f]{64}\b", "…", output)
+    output = re.sub(r"(?m)^((?:disk|clock|views lag) .*(?:bytes|seconds) +)[\d.,]+$", r"\g<1>…", output)
+    output = re.sub(r"\bSQLite \d[\d.]+", "SQLite …", output)
     return "\n".join(line.rstrip() for line in output.strip("\n").splitlines())
 
 
@@ -159,7 +164,7 @@ def _kind(annotation: Any) -> str:
         annotation = next(choice for choice in get_args(annotation) if choice is not type(None))
     if get_origin(annotation) is Literal:
         return ", ".join(f"`{choice}`" for choice in get_args(annotation))
-    return {bool: "switch", int: "number", str: "text", Path: "file", list[str]: "text, several times"}[annotation]
+    return _KINDS[annotation]
 
 
 def _flags(parameter: Any) -> str:

@@ -217,6 +217,9 @@ HTTP: Final[dict[str, str]] = {
     "GET /api/v1/changes": "GET /api/v1/changes?limit=1",
     "GET /api/v1/policies": "GET /api/v1/policies",
     "GET /api/v1/health": "GET /api/v1/health",
+    "GET /healthz": "GET /healthz",
+    "GET /readyz": "GET /readyz",
+    "GET /metrics": "GET /metrics",
     "GET /api/v1/ids/{prefix}/{tail}": "GET /api/v1/ids/clm/{plan[20:]}",
     "GET /api/v1/feed": "GET /api/v1/feed?after=0&claim={plan}",
     "GET /api/v1/evidence/{sha256}": "GET /api/v1/evidence/{sha256}",
@@ -356,6 +359,7 @@ CLI: Final[dict[str, str]] = {
     "replay": "verifier replay",
     "rebuild": "verifier rebuild",
     "doctor": "verifier doctor",
+    "migrate": "verifier migrate",
     "config": "verifier config",
     "split": "verifier register 'US forces will leave Iraq' --key leave\n"
     "verifier split {plan} {leave} {letter} --statements {right 0}={leave} --statements {found 0}={leave} --key split",

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import httpx
+import structlog
 from examples import BEFORE, HTTP, PARAMETERS, REFUSED
 from writing import code, default, doc, kind, names_ids, run_await, spaced, table, written_kinds
 
@@ -31,6 +32,7 @@ _DEEP: Final = 2
 @asynccontextmanager
 async def running() -> AsyncIterator[Serving]:
     """Serve a new log in memory until the end of the block."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("error"))  # a page is no place for them
     ready: asyncio.Future[Serving] = asyncio.get_running_loop().create_future()
     settings = Settings(log="memory:", port=0, actor="desk")
     task: asyncio.Future[None] = asyncio.create_task(serve(settings, ready.set_result))
@@ -95,6 +97,8 @@ async def _exchange(client: httpx.AsyncClient, template: str, names: Mapping[str
     async with client.stream(method, path, headers=sent, content=body or None) as response:
         if "text/event-stream" in response.headers["content-type"]:
             answer = await _first_frame(response)
+        elif path == "/metrics":
+            answer = _first_metric(await response.aread())
         else:
             answer = _brief((await response.aread()).decode())
         status = f"{response.status_code} {response.reason_phrase}"
@@ -112,6 +116,12 @@ async def _first_frame(response: httpx.Response) -> str:
             data = json.dumps(_cut(json.loads(line.removeprefix("data:")), 3), ensure_ascii=False)
             return "\n".join([*frame, f"data: {data}"])
     return ""
+
+
+def _first_metric(text: bytes) -> str:
+    """Return the counts of commands, which are the same in each run; the rest is cut."""
+    counts = [line for line in text.decode().splitlines() if "verifier_commands" in line and "_created" not in line]
+    return "\n".join([*counts[:4], "…"])
 
 
 def _brief(text: str) -> str:
@@ -227,6 +237,9 @@ def _answer_of(operation: str) -> str:
         "POST /api/v1/batch": "one line for each line: `ok` with its `result`, or its `problem`",
         "GET /api/v1/evidence/{sha256}": "the bytes",
         "PUT /api/v1/evidence/{sha256}": "the hash",
+        "GET /healthz": "`status`: `alive`",
+        "GET /readyz": "[`Health`](#health), or the problem that says why not",
+        "GET /metrics": "text in Prometheus' format ([what it says](../howto/watch-a-server.md#metrics))",
     }[operation]
 
 

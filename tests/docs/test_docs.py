@@ -3,6 +3,7 @@ somewhere. What the code knows is compared with what `reference.py` would write.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import re
 from pathlib import Path
@@ -21,8 +22,10 @@ from events import leaf
 from events.contracts import ENUMERATIONS, FACTS, Assignment, Identity, Occurred, Origin, Party, Quote, Wording
 from verifier import Verifier, answers
 from verifier.api.edge import STATUS
+from verifier.app import open_desk
 from verifier.commands import COMMANDS, VERBS
 from verifier.errors import PROBLEMS
+from verifier.metrics import Metrics
 from verifier.policy import POLICIES
 from verifier.settings import Settings
 
@@ -91,6 +94,11 @@ def test_every_setting_has_its_heading() -> None:
 def test_every_command_has_its_heading_and_an_example() -> None:
     assert {f"verifier {name}" for name in commands()} <= set(headings(REFERENCE / "cli.md"))
     assert set(CLI) | {"serve"} == set(commands())
+
+
+def test_every_metric_has_its_line() -> None:
+    told = set(re.findall(r"`(verifier_\w+)`", section(DOCS / "howto" / "watch-a-server.md", "Metrics")))
+    assert metrics() == told
 
 
 def test_every_policy_has_its_heading() -> None:
@@ -169,10 +177,25 @@ def known_words() -> set[str]:
     known |= {name for model in vars(answers).values() if inspect.isclass(model) for name in written_kinds(model)}
     known |= set(dir(Verifier)) | set(dir(leaf)) | set(Settings.model_fields)
     known |= {argument for _, method in asked() for argument in inspect.signature(method).parameters}
+    known |= metrics()
+    known |= {"pg_dump", "pg_restore", "full_page_writes", "newsroom_views"}  # PostgreSQL's own, and a schema
     known |= {"if_match", "read_all"}  # what verbs take beside their command, and the log's own
     known |= {"no_evidence", "verdict_stale"}  # reasons for attention
     known |= {"identity_salt", "wording_salt"}  # fields of an export
     return known
+
+
+def metrics() -> set[str]:
+    """Return the name of every metric of ours."""
+
+    async def families() -> set[str]:
+        async with open_desk("memory:") as desk:
+            return {
+                f"{family.name}_total" if family.type == "counter" else family.name
+                for family in await Metrics(desk).families()
+            }
+
+    return asyncio.run(families())
 
 
 def test_a_client_only_problem_has_no_status() -> None:

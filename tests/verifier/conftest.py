@@ -7,21 +7,58 @@ exported and restored.
 from __future__ import annotations
 
 import asyncio
+import logging
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 from serving import check_log, served
 
 from verifier.app import Desk, open_desk
 from verifier.client import Verifier
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quiet_logs() -> None:
+    """Log only what goes wrong, and to standard error: what commands print is looked at."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger("error"),
+        logger_factory=_to_stderr,
+        cache_logger_on_first_use=False,
+    )
+
+
+def _to_stderr(*_: object) -> structlog.PrintLogger:
+    return structlog.PrintLogger(sys.stderr)  # looked up anew, because a test may have replaced it
+
+
+@pytest.fixture
+def our_logs() -> Iterator[None]:
+    """Put back at the end what a test sets of the logs."""
+    root = logging.getLogger()
+    before, ours = (root.handlers[:], root.level), structlog.get_config()
+    yield
+    root.handlers[:] = before[0]
+    root.setLevel(before[1])
+    structlog.configure(**ours)
+
+
 @pytest.fixture
 def log_place(tmp_path: Path) -> str:
     """The URL of a log on disk that isn't there yet."""
     return f"sqlite:///{tmp_path}/newsroom.db"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, log_place: str) -> str:
+    """The URL of a log that a server keeps, on every engine that keeps anything."""
+    if request.param == "sqlite":
+        return log_place
+    url: str = request.getfixturevalue("postgres_url")
+    return url
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ PROGRAM = [sys.executable, "-c", "from verifier.cli import main; main()"]
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # it is a group
 ASK = ("show", "explain", "history", "claims", "sources", "stories", "events", "feed")
 FILES = ("import", "export", "restore")
-SERVE = ("serve", "demo", "replay", "rebuild", "doctor", "config")
+SERVE = ("serve", "demo", "config", "doctor", "migrate", "replay", "rebuild")
 
 
 class Desk:
@@ -515,12 +515,12 @@ def test_import_records_a_file_of_commands(desk: Desk, tmp_path: Path) -> None:
 
 def test_import_reads_standard_input_and_records_nothing_twice(desk: Desk) -> None:
     desk("import", "-", stdin=as_lines(LINES))
-    head = desk.json("doctor")["head"]
+    head = desk.json("doctor")["log"]["head"]
 
     again = desk("import", "-", stdin=as_lines(LINES))
 
     assert again.stdout == "0 recorded, 5 recorded before, 0 refused\n"
-    assert desk.json("doctor")["head"] == head
+    assert desk.json("doctor")["log"]["head"] == head
 
 
 def test_import_goes_on_where_it_was_cut_short(on_log: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -556,13 +556,13 @@ def test_import_goes_on_where_it_was_cut_short(on_log: Desk, monkeypatch: pytest
 )  # fmt: skip
 def test_import_names_a_bad_line_and_leaves_the_log_as_it_was(desk: Desk, last: str, says: str) -> None:
     plan(desk)
-    head = desk.json("doctor")["head"]
+    head = desk.json("doctor")["log"]["head"]
 
     result = desk("import", "-", stdin=as_lines(LINES) + last, code=1)
 
     assert says in result.stderr
     assert "nothing was sent" in result.stderr
-    assert desk.json("doctor")["head"] == head
+    assert desk.json("doctor")["log"]["head"] == head
 
 
 def test_import_names_a_refused_line_and_records_the_others(desk: Desk) -> None:
@@ -701,10 +701,10 @@ def test_doctor_says_how_far_everything_is_and_who_has_it(log: str, on_log: Desk
     with served(log) as serving:
         beside = on_log.json("doctor")
 
-    assert (alone["head"], alone["open for writing in"]) == (4, "no process")
-    assert (beside["head"], beside["views"]) == (4, 4)
-    assert beside["server"] == f"{serving.address}: ok"
-    assert beside["open for writing in"] == f"process {os.getpid()}"
+    assert (alone["log"]["head"], alone["views"]["kept_by"]) == (4, None)
+    assert (beside["log"]["head"], beside["views"]["position"]) == (4, 4)
+    assert (beside["server"]["address"], beside["server"]["ready"]) == (serving.address, True)
+    assert beside["views"]["kept_by"] == f"process {os.getpid()}"
 
 
 def test_config_says_where_each_value_comes_from(

@@ -14,9 +14,11 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from verifier import __version__, routes
-from verifier.api import edge, endpoints, schema, streams
+from verifier.api import edge, endpoints, probes, schema, streams
+from verifier.api.watching import Watch
 from verifier.app import Desk
 from verifier.errors import Problem
+from verifier.settings import READY_LAG
 
 PREFIX: Final = "/api/v1"
 
@@ -29,9 +31,17 @@ class Lean(APIRoute):
         return self.endpoint
 
 
-def build(desk: Desk, *, actor: str, hosts: Collection[str], pages: Sequence[BaseRoute] = ()) -> ASGIApp:
+def build(
+    desk: Desk,
+    *,
+    actor: str,
+    hosts: Collection[str],
+    ready_lag: float = READY_LAG,
+    pages: Sequence[BaseRoute] = (),
+) -> ASGIApp:
     """Return the application that serves a desk: `actor` is recorded as the writer, `hosts` are the names
-    it answers to, and `pages` are served beside the API."""
+    it answers to, `ready_lag` is by how many seconds the views of a ready server may lag, and `pages` are
+    served beside the API."""
     app = FastAPI(
         title="Claim verifier",
         summary="Who said what about a claim, and how the evidence stands.",
@@ -59,16 +69,22 @@ def build(desk: Desk, *, actor: str, hosts: Collection[str], pages: Sequence[Bas
     add(app, "POST", "/batch", endpoints.batch(desk, actor), schema.BATCH)
     add(app, "PUT", "/evidence/{sha256}", endpoints.put_evidence(desk), schema.PUT_EVIDENCE)
     add(app, "GET", "/evidence/{sha256}", endpoints.get_evidence(desk), schema.GET_EVIDENCE)
+    add(app, "GET", "/healthz", probes.alive, schema.ALIVE, prefix="")
+    add(app, "GET", "/readyz", probes.ready(desk, ready_lag), schema.READY, prefix="")
+    add(app, "GET", "/metrics", probes.metrics(desk), schema.METRICS, prefix="")
     app.add_route("/problems/{slug}", endpoints.problem_page, methods=["GET"])
     app.router.routes.extend(pages)
     app.openapi = lambda: schema.document(app)  # type: ignore[method-assign]  # FastAPI's own way to change it
-    return edge.Edge(app, hosts=hosts, log_id=desk.log.id)
+    inside = edge.Edge(app, hosts=hosts, log_id=desk.log.id)
+    return Watch(inside, meters=desk.meters, actor=actor, log_id=desk.log.id)
 
 
-def add(app: FastAPI, method: str, path: str, endpoint: endpoints.Endpoint, about: schema.About) -> None:
+def add(
+    app: FastAPI, method: str, path: str, endpoint: endpoints.Endpoint, about: schema.About, *, prefix: str = PREFIX
+) -> None:
     """Add one route, with what the OpenAPI document says of it."""
     app.router.add_api_route(
-        PREFIX + path.replace("{id}", "{id:path}"),
+        prefix + path.replace("{id}", "{id:path}"),
         endpoint,
         methods=[method],
         response_class=Response,

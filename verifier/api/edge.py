@@ -1,22 +1,18 @@
-"""The outermost edge of the HTTP API: who may come in, and how a problem looks when it goes out.
+"""The edge of the HTTP API: who may come in, and how a problem looks when it goes out.
 
-The status codes of our answers stand here and nowhere else. Whatever nobody foresaw is logged here, once, under
-the id of its request, and answered as `internal`.
+The status codes of our answers stand here and nowhere else.
 """
 
 from __future__ import annotations
 
-import itertools
-import secrets
 from collections.abc import Collection
 from typing import Final
 
 import msgspec
-import structlog
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from verifier.errors import (
     Busy,
@@ -27,6 +23,7 @@ from verifier.errors import (
     Invalid,
     KeyReused,
     NotFound,
+    NotReady,
     OutcomeUnknown,
     Problem,
     ReadOnly,
@@ -59,6 +56,7 @@ STATUS: Final[dict[type[Problem], int]] = {
     Busy: 503,
     ReadOnly: 503,
     DiskFull: 503,
+    NotReady: 503,
     OutcomeUnknown: 503,
     Internal: 500,
     Foreign: 403,
@@ -66,12 +64,8 @@ STATUS: Final[dict[type[Problem], int]] = {
 }
 """The HTTP status of every problem that a server answers with."""
 
-_LATER: Final = (Busy, ViewsBehind)
+_LATER: Final = (Busy, ViewsBehind, NotReady)
 """What passes by itself: the answer says when to ask again."""
-
-_NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
-
-logger = structlog.get_logger(__name__)
 
 
 def answer(problem: Problem, request: Request) -> Response:
@@ -103,7 +97,7 @@ async def on_http_error(request: Request, error: Exception) -> Response:
 
 
 async def on_bug(request: Request, error: Exception) -> Response:
-    """Answer what nobody foresaw. It is raised again after this, and logged by `Edge`."""
+    """Answer what nobody foresaw. It is raised again after this, and logged by `Watch`."""
     return answer(_internal(request.scope), request)
 
 
@@ -112,39 +106,22 @@ def _internal(scope: Scope) -> Internal:
 
 
 class Edge:
-    """Lets requests in for the host names it was told, and from no foreign page; gives each an id."""
+    """Lets requests in for the host names it was told, and from no foreign page."""
 
     def __init__(self, app: ASGIApp, *, hosts: Collection[str], log_id: str) -> None:
         self._app = app
         self._hosts = frozenset(host.lower() for host in hosts)
         self._log = log_id
-        self._process = secrets.token_hex(4)  # counted within the process: randomness for each costs a system call
-        self._count = itertools.count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request. Raises nothing for it."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        request_id = scope["request_id"] = f"{self._process}-{next(self._count)}"
-        more = [(b"x-request-id", request_id.encode()), (b"verifier-log", self._log.encode()), _NOSNIFF]
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *more]
-            await send(message)
-
-        try:
-            self._check(scope)
-        except Problem as problem:
-            await answer(problem, Request(scope))(scope, receive, send_with_headers)
-            return
-        try:
-            await self._app(scope, receive, send_with_headers)
-        except ClientDisconnect:
-            return
-        except Exception as error:  # the outermost edge: answered already, logged here
-            logger.error("a request failed", request=request_id, path=scope["path"], exc_info=error)
+        """Serve one request, or answer why it may not come in."""
+        if scope["type"] == "http":
+            try:
+                self._check(scope)
+            except Problem as problem:
+                await answer(problem, Request(scope))(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
     def _check(self, scope: Scope) -> None:
         host = origin = log = ""

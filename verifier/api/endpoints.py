@@ -31,6 +31,7 @@ from verifier.api.reading import (
     query_of,
     seen_of,
 )
+from verifier.api.watching import correlate
 from verifier.app import Desk
 from verifier.errors import PROBLEMS, NotFound, Problem, TooLarge
 from verifier.handler.appending import Caller
@@ -50,6 +51,7 @@ def order(desk: Desk, route: routes.Order, actor: str) -> Endpoint:
         check_type(request, JSON)
         caller = Caller(actor=actor, key=key_of(request), if_match=if_match_of(request))
         body = strict_json(await body_of(request, BODY_LIMIT))
+        correlate(body)
         answer = await routes.order(desk, route, request.path_params, body, caller)
         headers = _position(answer)
         if "computed" in answer:

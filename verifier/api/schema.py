@@ -19,6 +19,7 @@ from verifier.errors import (
     Internal,
     Invalid,
     NotFound,
+    NotReady,
     Problem,
     ReadOnly,
     TooLarge,
@@ -31,7 +32,7 @@ Mode = Literal["validation", "serialization"]
 
 _REF: Final = "#/components/schemas/{model}"
 _READING: Final = (Invalid, NotFound, edge.Foreign, Busy, ViewsBehind, Internal)
-_WRITING: Final = tuple(problem for problem in edge.STATUS if problem not in (ViewsBehind, edge.WrongMethod))
+_WRITING: Final = tuple(problem for problem in edge.STATUS if problem not in (ViewsBehind, NotReady, edge.WrongMethod))
 _BYTES: Final = (Invalid, NotFound, TooLarge, edge.Foreign, ReadOnly, DiskFull, Internal)
 
 
@@ -239,6 +240,35 @@ GET_EVIDENCE: Final = _about(
         }
     },
     problems=(Invalid, NotFound, edge.Foreign, Internal),
+)
+
+
+_PROBING: Final = (edge.Foreign, Internal)
+
+ALIVE: Final = _about(
+    "GET",
+    "/healthz",
+    "Say that the process is alive; looks at nothing.",
+    responses={"200": {"description": "It is", "content": _content(JSON[0], {"type": "object"})}},
+    problems=_PROBING,
+)
+
+READY: Final = _about(
+    "GET",
+    "/readyz",
+    "Say whether the server should be sent requests: the log answers, and the views follow it closely.",
+    responses={
+        "200": {"description": "It should", "content": _content(JSON[0], {"$ref": _REF.format(model="Health")})}
+    },
+    problems=(NotReady, *_PROBING),
+)
+
+METRICS: Final = _about(
+    "GET",
+    "/metrics",
+    "Tell Prometheus what the server has counted. Needs the extra `metrics`.",
+    responses={"200": {"description": "Metrics", "content": _content("text/plain", {"type": "string"})}},
+    problems=(NotFound, *_PROBING),
 )
 
 

@@ -3,7 +3,8 @@
 `verbs`    what can be recorded, one command each, from one table.
 `reading`  what can be asked.
 `files`    import, export, restore.
-`serving`  serve, demo, and looking after a log.
+`serving`  serve, demo, and with what settings.
+`upkeep`   doctor, migrate, replay, rebuild.
 `reach`    which log is meant, who writes it, which id a few letters name, what a problem ends with.
 `output`   tables, JSON, progress.
 
@@ -17,7 +18,7 @@ import sys
 import typer
 
 from verifier import __version__
-from verifier.cli import files, reading, serving, verbs
+from verifier.cli import files, reading, serving, upkeep, verbs
 from verifier.cli.output import flowing
 from verifier.garbage import collect_seldom
 
@@ -48,6 +49,7 @@ verbs.add_to(app)
 reading.add_to(app)
 files.add_to(app)
 serving.add_to(app)
+upkeep.add_to(app)
 for command in app.registered_commands:
     command.help = flowing(getattr(command.callback, "__doc__", None) or "")
 

@@ -73,8 +73,7 @@ def export(
 
     async def work() -> None:
         from events import archive
-        from events.open import open_log
-        from verifier.app import evidence_of
+        from events.open import evidence_of, open_log
 
         if str(file) == "-":
             raise Invalid("an export is a file, put in place when it is whole: give it a name, such as newsroom.jsonl")
@@ -99,8 +98,8 @@ def restore(
 
     async def work() -> None:
         from events import archive
-        from events.open import open_log
-        from verifier.app import evidence_of, file_of
+        from events.open import evidence_of, open_log
+        from verifier.app import file_of
 
         url = log_url(log)
         if address := served_at(url):

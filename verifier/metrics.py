@@ -1,0 +1,120 @@
+"""What a server tells Prometheus: the meters of its process, and how far its log and its views are when asked.
+
+The only place that knows the package `prometheus-client`, which comes with the extra `metrics`. Units stand in the
+names. A registry belongs to one desk, so two servers in one process tell nothing of each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+
+from events.errors import LogError
+from verifier import __version__
+from verifier.app import Desk
+from verifier.health import health
+from verifier.meters import SECONDS, Histogram, Meters
+
+MEDIA_TYPE: Final = CONTENT_TYPE_LATEST
+
+_BOUNDS: Final = (*map(str, SECONDS), "+Inf")
+
+
+class Metrics:
+    """The metrics of one desk."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._process = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self._process)
+
+    async def text(self) -> bytes:
+        """Return all of them, in the text format."""
+        return generate_latest(_Collected([*await self.families(), *self._process.collect()]))
+
+    async def families(self) -> Sequence[Metric]:
+        """Return our own. A log that can't be read is told as such, and has no position."""
+        try:
+            found = await health(self._desk)
+        except LogError:
+            found = None
+        return [*_of_work(self._desk.meters), *_of_desk(self._desk), *_of_log(found)]
+
+
+class _Collected:
+    """Families that were collected already."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def _of_work(meters: Meters) -> Iterator[Metric]:
+    yield _durations(
+        "verifier_http_request_duration_seconds",
+        "How long requests took, a stream until its end, by method, route and status.",
+        ("method", "route", "status"),
+        meters.requests,
+    )
+    commands = CounterMetricFamily(
+        "verifier_commands",
+        "Commands by the fact they ask for and their outcome: recorded, or the problem they were answered with.",
+        labels=("fact", "outcome"),
+    )
+    for labels, count in sorted(meters.commands.items()):
+        commands.add_metric(labels, count)
+    yield commands
+    yield _durations(
+        "verifier_append_duration_seconds",
+        "How long appends took, from asking until durable, the waiting included.",
+        ("outcome",),
+        meters.appends,
+    )
+    yield CounterMetricFamily("verifier_events_recorded", "Events that this process recorded.", value=meters.events)
+
+
+def _of_desk(desk: Desk) -> Iterator[Metric]:
+    info = GaugeMetricFamily("verifier_build_info", "The version that runs; always 1.", labels=("version",))
+    info.add_metric((__version__,), 1)
+    yield info
+    yield GaugeMetricFamily("verifier_feed_readers", "Streams of the feed that are open.", value=desk.feed.subscribers)
+    yield GaugeMetricFamily(
+        "verifier_views_running", "1 while the views follow the log, 0 where they have stopped.",
+        value=desk.views.error is None,
+    )  # fmt: skip
+
+
+def _of_log(found: Mapping[str, Any] | None) -> Iterator[Metric]:
+    yield GaugeMetricFamily("verifier_log_reachable", "1 where the log could be read.", value=found is not None)
+    if found is None:
+        return
+    yield GaugeMetricFamily("verifier_log_head_position", "The last position of the log.", value=found["head"])
+    yield GaugeMetricFamily("verifier_views_position", "The last event that the views contain.", value=found["views"])
+    yield GaugeMetricFamily("verifier_views_lag_events", "Events that the views lack.", value=found["lag_events"])
+    yield GaugeMetricFamily(
+        "verifier_views_lag_seconds", "How long the oldest event that the views lack has been in the log.",
+        value=found["lag_seconds"],
+    )  # fmt: skip
+    rebuilt = found["rebuilding"]
+    yield GaugeMetricFamily(
+        "verifier_views_rebuild_ratio", "How much of the log a rebuild has read; 1 where none is under way.",
+        value=1 if rebuilt is None else min(1.0, rebuilt / max(found["head"], 1)),
+    )  # fmt: skip
+
+
+def _durations(
+    name: str, about: str, labels: tuple[str, ...], histograms: Mapping[tuple[str, ...], Histogram]
+) -> Metric:
+    family = HistogramMetricFamily(name, about, labels=labels)
+    for values, histogram in sorted(histograms.items()):
+        buckets = list(zip(_BOUNDS, accumulate(histogram.counts), strict=True))
+        family.add_metric(values, buckets, histogram.sum)
+    return family
