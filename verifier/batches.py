@@ -17,7 +17,7 @@ from verifier.handler.appending import Caller
 from verifier.keys import check_key
 from verifier.naming import is_id
 from verifier.routes import ORDERS, RECORDED, Order, carry_out, command_of, count
-from verifier.turns import Turns
+from verifier.slices import Slices
 
 BATCH_LINES: Final = 1_000
 """How many commands a batch may have."""
@@ -72,15 +72,15 @@ async def _read_all(lines: Sequence[Any], actor: str) -> tuple[dict[int, Answere
     """Check every line; return what answers those that are refused, and the others by what they are about."""
     refused: dict[int, Answered] = {}
     lanes: dict[str, deque[Line]] = {}
-    turns = Turns()
+    slices = Slices()
     for place, given in enumerate(lines):
         try:
             line = _read(place, given, actor)
             lanes.setdefault(line.about, deque()).append(line)
         except Problem as problem:
             refused[place] = problem
-        if turns.over:
-            await turns.rest()
+        if slices.over:
+            await slices.rest()
     return refused, lanes
 
 

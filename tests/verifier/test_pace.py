@@ -11,7 +11,7 @@ import pytest
 
 from events.log import Recorded
 from verifier.projections.pace import AT_ONCE, gathered
-from verifier.turns import TURN, in_turns
+from verifier.slices import SLICE, in_slices
 
 
 async def pages(sizes: Sequence[int], *, broken: bool = False) -> AsyncIterator[Sequence[Recorded]]:
@@ -27,7 +27,7 @@ async def test_long_work_lets_others_run_again_and_again() -> None:
     others = 0
 
     def work(_: int) -> None:
-        end = time.perf_counter() + TURN / 2
+        end = time.perf_counter() + SLICE / 2
         while time.perf_counter() < end:
             pass
 
@@ -38,16 +38,16 @@ async def test_long_work_lets_others_run_again_and_again() -> None:
             await asyncio.sleep(0)
 
     beside = asyncio.create_task(run_beside())
-    await in_turns(range(20), work)
+    await in_slices(range(20), work)
     beside.cancel()
 
     assert others >= 5
 
 
-async def test_work_in_turns_is_done_once_and_in_order() -> None:
+async def test_work_in_slices_is_done_once_and_in_order() -> None:
     done: list[int] = []
 
-    await in_turns(range(10_000), done.append)
+    await in_slices(range(10_000), done.append)
 
     assert done == list(range(10_000))
 

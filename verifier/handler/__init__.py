@@ -45,7 +45,7 @@ from verifier.handler.deciding import Decider, named_claims
 from verifier.handler.queues import Queues
 from verifier.naming import normal, story_named
 from verifier.registry import Registry
-from verifier.turns import Turns
+from verifier.slices import Slices
 
 RECENT: Final = 10_000
 """How many wordings registered by this process are remembered while the views catch up."""
@@ -179,7 +179,7 @@ class Handler:
     async def _decide_each(self, asked: Sequence[Asked]) -> list[Decided]:
         """Decide the commands that can be decided on what is cached; leave out the others."""
         decided = []
-        turns = Turns()
+        slices = Slices()
         for one in asked:
             folded = self._folds.cached(one.claim)
             first = one.caller.event_id(0)
@@ -190,8 +190,8 @@ class Handler:
                 decision = await self._decider.decide(folded, one.command, one.caller, digest)
                 events = proposed(decision.drafts, one.caller, one.command, first)
                 decided.append(Decided(one, folded, events, decision.after))
-            if turns.over:
-                await turns.rest()
+            if slices.over:
+                await slices.rest()
         return decided
 
     async def _append_all(self, decided: Sequence[Decided]) -> Sequence[Recorded] | log_errors.LogError:
@@ -214,12 +214,12 @@ class Handler:
         if recorded[0].again:
             return {}
         done: dict[str, dict[str, Any] | Problem] = {}
-        turns, rest = Turns(), iter(recorded)
+        slices, rest = Slices(), iter(recorded)
         for one in decided:
             here = [next(rest) for _ in one.events]
             done[one.asked.claim] = answer(self._take(one.folded, here, one.asked.caller))
-            if turns.over:
-                await turns.rest()
+            if slices.over:
+                await slices.rest()
         return done
 
     # --- one command, again and again until it is settled --------------------------------------------

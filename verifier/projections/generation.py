@@ -23,8 +23,8 @@ from verifier.adopted import Adopted
 from verifier.fold import CACHED, Folded, fold
 from verifier.projections.database import Database
 from verifier.projections.rows import Batch, Followed, mention, take_source, take_story
+from verifier.slices import in_slices
 from verifier.tables import TableSet, views
-from verifier.turns import in_turns
 
 READ_AT_ONCE: Final = 16
 """How many claims that fell out of the cache are read from the log at the same time."""
@@ -63,7 +63,7 @@ class Generation:
             batch = Batch(self.position, self.recorded_at)
             for page in pages:
                 new = page[max(0, batch.position + 1 - page[0].position) :]
-                await in_turns(new, attrgetter("leaf"), rest=self.rest)  # decoded here, and kept by the event
+                await in_slices(new, attrgetter("leaf"), rest=self.rest)  # decoded here, and kept by the event
                 for run in _runs(new):
                     if run[0].position != batch.position + 1:
                         raise Damaged(run[0].position, f"we are at {batch.position}, what lies between was not read")
@@ -108,7 +108,7 @@ class Generation:
                 case "story":
                     take_story(event, batch)
 
-        await in_turns(run, take, rest=self.rest)
+        await in_slices(run, take, rest=self.rest)
         batch.position, batch.recorded_at = run[-1].position, run[-1].recorded_at
 
     async def _close(self, batch: Batch, adopted: Adopted, database: Database) -> None:
@@ -123,7 +123,7 @@ class Generation:
 
         for id in batch.forgotten:
             batch.touched[id].everything()
-        await in_turns(batch.touched.values(), finish, rest=self.rest)
+        await in_slices(batch.touched.values(), finish, rest=self.rest)
         batch.mentions -= self._known
         await database.write(partial(self._write, batch))
         self.position, self.recorded_at = batch.position, batch.recorded_at
@@ -160,7 +160,7 @@ class Generation:
 
         for start in range(0, len(ids), READ_AT_ONCE):
             some = ids[start : start + READ_AT_ONCE]
-            await in_turns(await asyncio.gather(*(fold(log, id, upto=upto) for id in some)), hold, rest=self.rest)
+            await in_slices(await asyncio.gather(*(fold(log, id, upto=upto) for id in some)), hold, rest=self.rest)
 
     async def _read_again(self, erasure: Recorded, log: Log, batch: Batch) -> None:
         """Take a source's or a story's facts once more, now without the text that was erased."""
@@ -185,7 +185,7 @@ class Generation:
         for start in range(0, len(ids), READ_AT_ONCE):
             some = ids[start : start + READ_AT_ONCE]
             await self._fold([id for id in some if id not in self._claims], self.position, log, adopted)
-            await in_turns([self._claims[id] for id in some], judge, rest=self.rest)
+            await in_slices([self._claims[id] for id in some], judge, rest=self.rest)
             self._trim()
         return batch
 

@@ -11,9 +11,9 @@ from typing import Final
 import anyio
 
 from events.log import PAGE, Recorded
-from verifier.turns import TURN
+from verifier.slices import SLICE
 
-REST: Final = TURN
+REST: Final = SLICE
 """How many seconds a rebuild leaves to the others then, whom nothing hurries."""
 
 BREATH: Final = 0.05

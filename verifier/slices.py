@@ -1,4 +1,4 @@
-"""Taking turns on the event loop: whoever has much to do there lets the others run every few milliseconds."""
+"""Slices of time on the event loop: whoever has much to do there lets the others run every few milliseconds."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from verifier.garbage import no_collections
 
 T = TypeVar("T")
 
-TURN: Final = 0.003
-"""How many seconds we work before the others have their turn."""
+SLICE: Final = 0.003
+"""How many seconds we work before the others run."""
 
 
-async def in_turns(items: Iterable[T], work: Callable[[T], object], *, rest: float = 0) -> None:
+async def in_slices(items: Iterable[T], work: Callable[[T], object], *, rest: float = 0) -> None:
     """Do work on each item, in order, and let everybody else run every few milliseconds, and for `rest` seconds."""
     now = asyncio.get_running_loop().time
     ahead = iter(items)
     while True:
-        end = now() + TURN
+        end = now() + SLICE
         with no_collections():
             for item in ahead:
                 work(item)
@@ -30,12 +30,12 @@ async def in_turns(items: Iterable[T], work: Callable[[T], object], *, rest: flo
         await asyncio.sleep(rest)
 
 
-class Turns:
-    """The same for work that awaits: where our turn is `over`, `rest` lets everybody else run."""
+class Slices:
+    """The same for work that awaits: where our slice is `over`, `rest` lets everybody else run."""
 
     def __init__(self) -> None:
         self._now = asyncio.get_running_loop().time
-        self._end = self._now() + TURN
+        self._end = self._now() + SLICE
 
     @property
     def over(self) -> bool:
@@ -43,6 +43,6 @@ class Turns:
         return self._now() > self._end
 
     async def rest(self) -> None:
-        """Let everybody else run, and begin the next turn."""
+        """Let everybody else run, and begin the next slice."""
         await asyncio.sleep(0)
-        self._end = self._now() + TURN
+        self._end = self._now() + SLICE
