@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Final
 
 import asyncpg
@@ -41,18 +42,27 @@ async def connect(
     Raises what `explain_connecting` understands.
     """
     milliseconds = str(round(timeout * 1_000))
-    return await asyncpg.connect(
-        place.dsn,
-        timeout=CONNECT_TIMEOUT,
-        server_settings={
-            **_ALWAYS,
-            "application_name": f"verifier {name}",
-            "search_path": place.schema,
-            "statement_timeout": milliseconds,
-            "idle_in_transaction_session_timeout": milliseconds,
-            **(settings or {}),
-        },
+    connecting = asyncio.ensure_future(
+        asyncpg.connect(
+            place.dsn,
+            timeout=CONNECT_TIMEOUT,
+            server_settings={
+                **_ALWAYS,
+                "application_name": f"verifier {name}",
+                "search_path": place.schema,
+                "statement_timeout": milliseconds,
+                "idle_in_transaction_session_timeout": milliseconds,
+                **(settings or {}),
+            },
+        )
     )
+    try:
+        return await asyncio.shield(connecting)
+    except asyncio.CancelledError:
+        # Cancelled on its way, asyncpg leaves an error behind that nobody takes. So it arrives first, and goes.
+        with suppress(*LOST, asyncpg.PostgresError):
+            await close(await connecting)
+        raise
 
 
 async def close(connection: asyncpg.Connection) -> None:
