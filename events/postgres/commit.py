@@ -13,6 +13,7 @@ from itertools import starmap
 from typing import Any, Final
 
 import asyncpg
+from asyncpg.prepared_stmt import PreparedStatement
 
 from events.contracts import LogOpened, TextErased
 from events.errors import Conflict, IdempotencyMismatch, Invalid, LogError
@@ -111,21 +112,24 @@ def check_name(names: str) -> None:
         raise Invalid("an id or a stream holds a character that none has: those are plain ASCII")
 
 
-async def perform(connection: asyncpg.Connection, batch: Sequence[Work]) -> Outcome:
+async def prepare(connection: asyncpg.Connection) -> PreparedStatement:
+    """Prepare the statement that `perform` runs again and again: looking it up each time costs more than sending it."""
+    return await connection.prepare(_APPEND)
+
+
+async def perform(connection: asyncpg.Connection, appending: PreparedStatement, batch: Sequence[Work]) -> Outcome:
     """Do a batch in one transaction: appends that share no key, or one restore."""
     match batch:
         case [Restore() as restore]:
             return await _restore(connection, restore)
         case _:
-            return await _append(connection, [work for work in batch if isinstance(work, Append)])
+            return await _append(connection, appending, [work for work in batch if isinstance(work, Append)])
 
 
-async def _append(connection: asyncpg.Connection, batch: Sequence[Append]) -> Outcome:
+async def _append(connection: asyncpg.Connection, appending: PreparedStatement, batch: Sequence[Append]) -> Outcome:
     # Once this has returned, what it wrote is durable. A crash on the way loses the whole batch or nothing of it.
     common, rare = _arguments(batch), _rare_arguments(batch)
-    row = await (
-        connection.fetchrow(_APPEND_RARE, *common, *rare) if any(rare) else connection.fetchrow(_APPEND, *common)
-    )
+    row = await (connection.fetchrow(_APPEND_RARE, *common, *rare) if any(rare) else appending.fetchrow(*common))
     head, at = row["head"], row["recorded_at"]
     known = await _find(connection, batch, row["known"]) if row["known"] else {}
     refusals = _refusals(batch, row)

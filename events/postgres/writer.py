@@ -15,9 +15,10 @@ from contextlib import suppress
 from typing import Final
 
 import asyncpg
+from asyncpg.prepared_stmt import PreparedStatement
 
 from events.errors import Busy, Invalid, LogError, OutcomeUnknown
-from events.postgres.commit import Outcome, Restore, Work, perform
+from events.postgres.commit import Outcome, Restore, Work, perform, prepare
 from events.postgres.place import Place
 from events.postgres.session import LOST, close, connect, explain, explain_connecting
 
@@ -56,6 +57,7 @@ class Writer:
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
         self._connection: asyncpg.Connection | None = None  # `None` too after an error that left it in doubt
+        self._appending: PreparedStatement  # on that connection
         self._head = 0
 
     async def open(self) -> None:
@@ -173,7 +175,7 @@ class Writer:
     async def _transact(self, connection: asyncpg.Connection, batch: Sequence[Work], *, doubted: bool) -> Outcome:
         # The server ends a statement that takes too long; this bounds the wait for a server that has gone silent.
         async with asyncio.timeout(self._answer_timeout + self._busy_timeout):
-            outcome = await perform(connection, batch)
+            outcome = await perform(connection, self._appending, batch)
         if outcome.recorded:
             self._head = outcome.recorded[-1].position
         outcome.doubted = doubted  # what the first try left in the log is not among what the last one recorded
@@ -206,6 +208,7 @@ class Writer:
                 )
             if weak:  # stronger settings, which wait for replicas, are left as they are
                 await connection.execute("SET synchronous_commit = on")
+            self._appending = await prepare(connection)
         except BaseException:
             connection.terminate()
             raise
