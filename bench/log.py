@@ -1,12 +1,12 @@
 """How fast the log, the views, the server and the client are, beside a limit and a peer, in one run.
 
-    python bench/log.py [--quick] [--only NAME …]
+    python -m bench.log [--quick] [--only NAME …]
 
 Everything is measured with the durability that the product has: SQLite with `journal_mode=WAL` and
-`synchronous=FULL`, every append on disk before it is acknowledged. The *limit* is the standard
-library's `sqlite3` writing the same rows into the same tables in batches of the same size; the *peer*
-is the Python library `eventsourcing` on SQLite, one aggregate event a save, as durable. Compare the ratios:
-the absolute figures are those of the machine that printed them.
+`synchronous=FULL`, PostgreSQL with `fsync=on` and `synchronous_commit=on`; every append is on disk before it is
+acknowledged. The *limit* is the database alone, given the same rows for the same tables in batches of the
+same size; the *peer* is the Python library `eventsourcing` on the same database, one aggregate event a
+save, as durable. Compare the ratios: the absolute figures are those of the machine that printed them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import gc
 import json
 import os
 import signal
@@ -24,102 +23,40 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
-from events.contracts import ClaimDenied, Identity, Occurred, Origin, Party, Quote, Wording
-from events.leaf import derive
-from events.log import Log, Proposed
+from bench.measuring import (
+    FULL,
+    QUICK,
+    Scale,
+    appends,
+    as_body,
+    clock,
+    command,
+    imported,
+    measure_replay,
+    proposed,
+    registered,
+    row,
+    say,
+)
+from bench.postgres import measure_postgres
+from bench.processes import at_once, rate_of
 from events.open import open_log
 from verifier import batches
 from verifier.app import Desk, open_desk
 from verifier.client import Verifier
-from verifier.commands import AssertClaim, Corroborate, Deny
+from verifier.commands import AssertClaim
 from verifier.garbage import collect_seldom
 from verifier.handler.appending import Caller
-from verifier.policy import DEFAULT
-from verifier.replay import replay
 
 SIZES = (1, 8, 64)
 ROWS = (
     "SELECT position, id, stream, leaf, wording_salt, wording, identity_salt, identity FROM events WHERE position > 1"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """How much is done in each part."""
-
-    appends: int
-    events: int
-    requests: int
-    hot: int
-
-
-FULL = Scale(appends=30_000, events=100_000, requests=6_000, hot=100_000)
-QUICK = Scale(appends=3_000, events=10_000, requests=600, hot=5_000)
-
-
-def say(line: str = "") -> None:
-    """Print a line at once, so that a long run shows where it is."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
-def row(name: str, rate: float, beside: str = "") -> None:
-    """Print one figure."""
-    say(f"  {name:<58}{rate:>12,.0f}/s  {beside}")
-
-
-@contextlib.contextmanager
-def clock() -> Iterator[Callable[[], float]]:
-    """Measure the seconds of a block; read them after it."""
-    gc.collect()
-    begun = time.perf_counter()
-    ended: list[float] = []
-    yield lambda: ended[0]
-    ended.append(time.perf_counter() - begun)
-
-
-# --- what is written -------------------------------------------------------------------------------
-
-
-def proposed(number: int, claims: int = 1_000) -> Proposed:
-    """Return a typical event: a denial with a date, a quote and three names."""
-    esper, reuters = derive("src", "esper"), derive("src", "reuters")
-    return Proposed(
-        id=derive("evt", "bench", str(number), "0"),
-        stream=f"claim:{derive('clm', str(number % claims))}",
-        fact=ClaimDenied(
-            source=1,
-            origin=1,
-            via=(2,),
-            occurred=Occurred(
-                basis="inferred",
-                earliest="2020-01-06T00:00:00.000000Z",
-                latest="2020-01-06T23:59:59.999999Z",
-                precision="day",
-            ),
-        ),
-        identity=Identity(
-            actor="bench",
-            command="f" * 64,
-            parties={"1": Party(id=esper, name="Mark Esper"), "2": Party(id=reuters, name="Reuters")},
-            origins={"1": Origin(id=derive("org", "esper"), label="Mark Esper")},
-        ),
-        wording=Wording(quote=Quote(exact="The United States has no plans to pull out militarily from Iraq")),
-    )
-
-
-def command(number: int, *, outlets: int = 500) -> AssertClaim | Corroborate | Deny:
-    """Return a typical command: most support, some deny."""
-    source = f"Outlet {number % outlets}"
-    if number % 10 == 9:
-        return Deny(source=source, occurred="2020-01-06")
-    if number % 10 == 5:
-        return Corroborate(source=source, via=(f"Outlet {(number + 1) % outlets}",), occurred="2020-01-05")
-    return AssertClaim(source=source, origin="the letter", attribution="documentary", occurred="2020-01-04")
 
 
 # --- the limit and the peer ------------------------------------------------------------------------
@@ -153,31 +90,16 @@ def plain(path: Path, of: Path, rows: Sequence[tuple[object, ...]], batch: int) 
 
 def peer(folder: Path, callers: int, count: int) -> float | None:
     """Return the peer's saves a second; `None` where it isn't installed."""
-    try:
-        from peer import saves
-    except ImportError:
+    if find_spec("eventsourcing") is None:
         say("  (no peer: pip install eventsourcing)")
         return None
-    return saves(folder, callers, count)
+    from bench.peers import eventsourced
+
+    settings = eventsourced.on_sqlite(str(folder / f"peer{callers}.db"))
+    return rate_of(at_once(partial(eventsourced.saves, settings, callers), [count]))
 
 
 # --- the log ---------------------------------------------------------------------------------------
-
-
-async def appends(log: Log, callers: int, first: int, count: int) -> tuple[float, list[float]]:
-    """Append one event at a time from as many callers; return appends a second and each one's milliseconds."""
-    events = iter([proposed(number) for number in range(first, first + count)])
-    taken: list[float] = []
-
-    async def caller() -> None:
-        for event in events:
-            begun = time.perf_counter()
-            await log.append((event,))
-            taken.append((time.perf_counter() - begun) * 1e3)
-
-    with clock() as seconds:
-        await asyncio.gather(*(caller() for _ in range(callers)))
-    return count / seconds(), taken
 
 
 async def measure_appends(folder: Path, scale: Scale) -> None:
@@ -187,11 +109,11 @@ async def measure_appends(folder: Path, scale: Scale) -> None:
         path = folder / f"appends{callers}.db"
         count = scale.appends // 10 if callers == 1 else scale.appends
         async with await open_log(f"sqlite:///{path}") as log:
-            rate, taken = await appends(log, callers, 0, count)
+            saved = await appends(log, callers, [proposed(number) for number in range(count)])
         rows = rows_of(path)
         limit = plain(folder / f"limit{callers}.db", path, rows, callers)
         other = peer(folder, callers, max(count // 20, 10 * callers))
-        cuts = statistics.quantiles(taken, n=100)
+        rate, cuts = rate_of([saved]), statistics.quantiles(saved.taken, n=100)
         row(f"{callers} caller(s): p50 {cuts[49]:.2f} ms, p99 {cuts[98]:.2f} ms", rate)
         row(f"   plain sqlite3, batches of {callers}", limit, f"{rate / limit:.2f} × the limit")
         if other is not None:
@@ -202,37 +124,15 @@ async def measure_import(folder: Path, scale: Scale) -> None:
     """Bulk import of commands, then replay and catch-up of the views over what it wrote."""
     path = folder / "import.db"
     async with open_desk(f"sqlite:///{path}") as desk:
-        claims = await registered(desk, scale.events // 20)
-        lines = [{"key": f"i{n}", "claim": claims[n % len(claims)], **as_body(command(n))} for n in range(scale.events)]
-        start = await desk.log.head()
-        with clock() as followed:
-            with clock() as seconds:
-                for first in range(0, len(lines), batches.BATCH_LINES):
-                    answers = await batches.batch(desk, lines[first : first + batches.BATCH_LINES], "bench")
-                    assert all(answer["ok"] for answer in answers)
-            await desk.views.reached(start + scale.events, 600)
-        rate = scale.events / seconds()
-        assert await desk.log.head() == start + scale.events
+        rate, followed = await imported(desk, scale.events)
     rows = rows_of(path)
     limit = plain(folder / "limit-import.db", path, rows, batches.BATCH_LINES)
     say(f"\nbulk import of {scale.events:,} commands: parsed, decided, appended, answered")
     row("import", rate)
-    row("   and the views caught up, which wait during a batch", scale.events / followed())
+    row("   and the views caught up, which wait during a batch", followed)
     row("   plain sqlite3 executemany of the same rows", limit, f"{rate / limit:.2f} × the limit")
-    await measure_replay(path)
+    await measure_replay(f"sqlite:///{path}")
     await measure_catch_up(path, limit)
-
-
-async def measure_replay(path: Path) -> None:
-    """Read, decode and fold the whole log, and assess every claim; digests off and on."""
-    say("\nreplay: read, decode, fold, assess every claim at the end")
-    async with await open_log(f"sqlite:///{path}", writable=False) as log:
-        head = await log.head()
-        for digests in (False, True):
-            with clock() as seconds:
-                replayed = await replay(log, policy=DEFAULT, digests=digests)
-            assert replayed.position == head
-            row(f"digests {'on' if digests else 'off'}", head / seconds())
 
 
 async def measure_catch_up(path: Path, limit: float) -> None:
@@ -244,22 +144,6 @@ async def measure_catch_up(path: Path, limit: float) -> None:
             await desk.views.reached(head, 600)
     say("\ncatch-up of the views from position 0")
     row("catch-up", head / seconds(), f"{head / seconds() / limit:.2f} × plain executemany of the log's rows")
-
-
-def as_body(given: AssertClaim | Corroborate | Deny) -> dict[str, object]:
-    """Return a command as a line of JSON would have it."""
-    names = ("type", "source", "via", "origin", "attribution", "occurred")
-    return {name: value for name in names if (value := getattr(given, name)) not in (None, ())}
-
-
-async def registered(desk: Desk, count: int) -> list[str]:
-    """Register claims and return their ids."""
-    lines = [{"key": f"c{n}", "type": "claim.registered", "text": f"Claim {n}"} for n in range(count)]
-    ids: list[str] = []
-    for first in range(0, count, batches.BATCH_LINES):
-        answers = await batches.batch(desk, lines[first : first + batches.BATCH_LINES], "bench")
-        ids += [answer["result"]["id"] for answer in answers]
-    return ids
 
 
 # --- one claim -------------------------------------------------------------------------------------
@@ -396,11 +280,12 @@ async def measure_client(address: str, claims: Sequence[str], scale: Scale) -> N
 
 # --- the whole run ---------------------------------------------------------------------------------
 
-PARTS: dict[str, Callable[[Path, Scale], Awaitable[None]]] = {
+PARTS: dict[str, Callable[[Path, Scale], Coroutine[None, None, None] | None]] = {
     "appends": measure_appends,
     "import": measure_import,
     "claim": measure_one_claim,
     "http": measure_http,
+    "postgres": measure_postgres,
 }
 
 
@@ -411,11 +296,13 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="only these parts")
     given = parser.parse_args()
     say(f"Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}, {os.cpu_count()} cores")
-    say("durability: WAL, synchronous=FULL\n")
+    say("durability: on SQLite journal_mode=WAL, synchronous=FULL\n")
     collect_seldom()  # as the command line does
     with tempfile.TemporaryDirectory(prefix="bench-", dir=".") as folder:
         for name in given.only:
-            asyncio.run(PARTS[name](Path(folder).absolute(), QUICK if given.quick else FULL))
+            measuring = PARTS[name](Path(folder).absolute(), QUICK if given.quick else FULL)
+            if measuring is not None:
+                asyncio.run(measuring)
 
 
 if __name__ == "__main__":
