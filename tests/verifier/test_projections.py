@@ -15,7 +15,7 @@ from keeping import built_anew, rows
 from newsroom import Newsroom, improvise
 from sqlalchemy import inspect, select, update
 
-from events.contracts import ClaimCorroborated, PolicyAdopted
+from events.contracts import ClaimCorroborated, ClaimLinked, PolicyAdopted
 from events.log import Log
 from events.memory import MemoryLog
 from events.open import open_log
@@ -359,6 +359,43 @@ async def test_an_erased_text_is_gone_from_the_bytes_of_the_views(tmp_path: Path
             assert _bytes_of(place, "Another wording")
             assert views.erasures == 2
             assert await rows(views) == await built_anew(log)
+
+
+async def test_a_text_that_was_read_before_it_was_erased_is_in_no_row() -> None:
+    log = await MemoryLog.open()
+    newsroom = Newsroom(log)
+    claim = await newsroom.claim("The letter is authentic")
+    said = await newsroom.say(claim, "Jane Whistleblower")
+    await newsroom.source("Jane Doe")
+    read = [event async for page in log.read_all() for event in page]
+    await newsroom.erase(f"claim:{claim}", said, "identity")
+    await newsroom.erase(read[-1].stream, read[-1].id, "identity")
+    read += [event async for page in log.read_all(after=len(read)) for event in page]
+
+    async with opened(None, log) as views:
+        await views._take([read])
+
+        held = await rows(views)
+        assert "Jane" not in str(held)
+        assert held == await built_anew(log)
+
+
+async def test_a_link_that_is_taken_together_with_an_erasure_has_its_row() -> None:
+    log = await MemoryLog.open()
+    newsroom = Newsroom(log)
+    claim, other = await newsroom.claim("The letter is authentic"), await newsroom.claim("The letter is forged")
+    said = await newsroom.say(claim, "AFP")
+    pages = [[event async for page in log.read_all() for event in page]]
+    await newsroom.record(f"claim:{claim}", ClaimLinked(kind="contradicts", to=other))
+    pages += [[event async for page in log.read_all(after=4) for event in page]]
+    await newsroom.erase(f"claim:{claim}", said, "wording")
+    pages += [[event async for page in log.read_all(after=5) for event in page]]
+
+    async with opened(None, log) as views:
+        await views._take(pages[:1])
+        await views._take(pages[1:])
+
+        assert await rows(views) == await built_anew(log)
 
 
 def _bytes_of(place: Path, text: str) -> bool:

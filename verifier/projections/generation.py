@@ -244,12 +244,15 @@ class Generation:
 
 
 def _runs(page: Sequence[Recorded]) -> Iterator[Sequence[Recorded]]:
-    """Divide a page so that a policy that is adopted stands alone: one policy is in force in each run."""
+    """Divide a page so that a policy that is adopted stands alone, and one is in force in each run; and so that an
+    erasure begins a run: what came before it may have been read with the text, and is read anew then."""
     start = 0
     for index, event in enumerate(page):
-        if isinstance(event.leaf.fact, PolicyAdopted):
-            if index > start:
-                yield page[start:index]
+        adopts = isinstance(event.leaf.fact, PolicyAdopted)
+        if index > start and (adopts or isinstance(event.leaf.fact, TextErased)):
+            yield page[start:index]
+            start = index
+        if adopts:
             yield page[index : index + 1]
             start = index + 1
     if start < len(page):

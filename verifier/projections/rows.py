@@ -148,8 +148,10 @@ class Followed:
             changed.clear()
 
     def everything(self) -> None:
-        """Mark every name and side of the claim as changed, to stand in place of what was erased."""
+        """Mark every name, side and link of the claim as changed: it was read anew when a text was erased, and
+        nobody knows any more which of them have their rows."""
         names = self.folded.names
+        self._linked.update(link.to for link in self.folded.claim.links.values() if link.kind == "contradicts")
         self._renamed |= {("party", number // BLOCK) for number in names.parties}
         self._renamed |= {("origin", number // BLOCK) for number in names.origins}
         self._moved.update(self._sides)
