@@ -18,6 +18,7 @@ from verifier.handler import Handler
 from verifier.handler.deciding import Decider
 from verifier.handler.queues import Queues
 from verifier.handler.registrar import Registrar
+from verifier.handler.together import Together
 from verifier.meters import MeteredLog, Meters
 from verifier.projections import Views
 from verifier.projections.sqlite import SqlitePlace
@@ -40,6 +41,7 @@ class Desk:
     queries: Queries
     feed: Feed
     handler: Handler
+    together: Together
     registrar: Registrar
     rebuilding: Rebuilding
     meters: Meters
@@ -115,6 +117,7 @@ def assemble(
         queries=queries,
         feed=feed,
         handler=handler,
+        together=Together(written, handler, registry=registry, folds=folds, decider=decider, queues=queues),
         registrar=registrar,
         rebuilding=rebuilding,
         meters=meters,

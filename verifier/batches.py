@@ -11,9 +11,9 @@ import msgspec
 
 from verifier.app import Desk
 from verifier.errors import Invalid, Problem, TooLarge, document_of
-from verifier.handler import Asked, can_join
 from verifier.handler.answering import in_brief
 from verifier.handler.appending import Caller
+from verifier.handler.together import Answered, Request, can_join
 from verifier.keys import check_key
 from verifier.naming import is_id
 from verifier.routes import ORDERS, RECORDED, Order, carry_out, command_of, count
@@ -42,9 +42,6 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     def joins(self) -> bool:
         """Whether it can be recorded with others in one append."""
         return self.route is _ON_CLAIM and is_id(self.ids["id"], "clm") and can_join(self.command)
-
-
-Answered = dict[str, Any] | Problem
 
 
 async def batch(desk: Desk, lines: Sequence[Any], actor: str) -> list[dict[str, Any]]:
@@ -118,8 +115,8 @@ async def _alone(desk: Desk, line: Line, answers: dict[int, Answered]) -> None:
 
 
 async def _together(desk: Desk, lines: Sequence[Line], answers: dict[int, Answered]) -> None:
-    asked = [Asked(claim=line.ids["id"], command=line.command, caller=line.caller) for line in lines]
-    answered = await desk.handler.handle_together(asked, answer=in_brief)
+    requests = [Request(claim=line.ids["id"], command=line.command, caller=line.caller) for line in lines]
+    answered = await desk.together.handle(requests, answer=in_brief)
     answers |= zip((line.place for line in lines), answered, strict=True)
 
 

@@ -21,6 +21,7 @@ from verifier.handler.appending import Caller
 from verifier.handler.deciding import Decider
 from verifier.handler.queues import Queues
 from verifier.handler.registrar import Registrar
+from verifier.handler.together import Together
 from verifier.naming import normal
 from verifier.policy import DEFAULT, Assessment
 from verifier.registry import Registry
@@ -34,6 +35,7 @@ class Process:
 
     log: Log
     handler: Handler
+    together: Together
     registrar: Registrar
     registry: Registry
     folds: Folds
@@ -59,7 +61,8 @@ class Process:
         common: dict[str, Any] = {"registry": registry, "folds": folds, "decider": decider, "queues": queues}
         handler = Handler(log, adopted=adopted, find_claim=find_claim, **common)
         registrar = Registrar(log, claims_of_story=claims_of_story, **common)
-        return cls(log, handler, registrar, registry, folds, evidence, name=name)
+        together = Together(log, handler, registry=registry, folds=folds, decider=decider, queues=queues)
+        return cls(log, handler, together, registrar, registry, folds, evidence, name=name)
 
     def caller(self, key: str | None = None, if_match: int | None = None) -> Caller:
         """Return a caller with this key, or with one that nobody has used."""

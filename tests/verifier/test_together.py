@@ -14,8 +14,9 @@ from verifier import batches
 from verifier.app import Desk
 from verifier.commands import AssertClaim, ClaimCommand, Deny, Withdraw
 from verifier.errors import Busy, DiskFull, OutcomeUnknown, Problem, Refused
-from verifier.handler import APPENDED_AT_ONCE, Asked
+from verifier.fold import Folded
 from verifier.handler.appending import Caller
+from verifier.handler.together import APPENDED_AT_ONCE, Request
 
 AFP = AssertClaim(source="AFP")
 
@@ -38,10 +39,10 @@ async def registered(process: Process, count: int = 3) -> list[str]:
     return [(await process.register(f"claim {n}"))["id"] for n in range(count)]
 
 
-def asked(claims: list[str], command: ClaimCommand = AFP) -> list[Asked]:
+def requests(claims: list[str], command: ClaimCommand = AFP) -> list[Request]:
     """Ask the same of every claim, each under a key of its own."""
     return [
-        Asked(claim=claim, command=command, caller=Caller(actor="ada", key=f"{command.type}-{n}"))
+        Request(claim=claim, command=command, caller=Caller(actor="ada", key=f"{command.type}-{n}"))
         for n, claim in enumerate(claims)
     ]
 
@@ -55,7 +56,7 @@ async def test_commands_on_different_claims_are_recorded_side_by_side_and_answer
     claims = await registered(one)
     head = await one.log.head()
 
-    answers = await one.handler.handle_together(asked(claims))
+    answers = await one.together.handle(requests(claims))
 
     assert [answer["id"] for answer in answers if isinstance(answer, dict)] == claims
     assert [event.stream for event in (await everything(one.log))[head:]] == [f"claim:{claim}" for claim in claims]
@@ -68,7 +69,7 @@ async def test_more_commands_than_one_append_takes_are_all_recorded(log: Log) ->
     one = await Process.start(log, views=False)
     claims = await registered(one, APPENDED_AT_ONCE + 2)
 
-    answers = await one.handler.handle_together(asked(claims))
+    answers = await one.together.handle(requests(claims))
 
     assert problems(answers) == [None] * len(claims)
     assert [(await stands(one.log, claim)).status for claim in claims[-3:]] == ["asserted"] * 3
@@ -76,11 +77,11 @@ async def test_more_commands_than_one_append_takes_are_all_recorded(log: Log) ->
 
 async def test_commands_asked_again_together_are_recorded_once(one: Process) -> None:
     claims = await registered(one)
-    first = await one.handler.handle_together(asked(claims))
+    first = await one.together.handle(requests(claims))
     head = await one.log.head()
 
-    again = await one.handler.handle_together(asked(claims))
-    restarted = await (await Process.start(one.log)).handler.handle_together(asked(claims))
+    again = await one.together.handle(requests(claims))
+    restarted = await (await Process.start(one.log)).together.handle(requests(claims))
 
     for answers in (again, restarted):
         assert [answer["effect"] for answer in answers if isinstance(answer, dict)] == ["already recorded"] * 3
@@ -94,7 +95,7 @@ async def test_one_that_is_refused_stops_no_other(one: Process) -> None:
     claims = await registered(one)
     await one.do(claims[1], Withdraw(reason="a mistake"))
 
-    answers = await one.handler.handle_together(asked(claims))
+    answers = await one.together.handle(requests(claims))
 
     assert problems(answers) == [None, Refused, None]
     assert [(await stands(one.log, claim)).status for claim in claims] == ["asserted", "withdrawn", "asserted"]
@@ -107,7 +108,7 @@ async def test_where_another_process_was_faster_on_one_claim_all_are_recorded_al
     two = await Process.start(log, name="two")
     staged.before.append(lambda: two.do(claims[1], Deny(source="Mark Esper")))
 
-    answers = await one.handler.handle_together(asked(claims))
+    answers = await one.together.handle(requests(claims))
 
     assert problems(answers) == [None] * 3
     assert [(await stands(one.log, claim)).status for claim in claims] == ["asserted", "denied", "asserted"]
@@ -117,7 +118,7 @@ async def test_one_key_for_two_claims_is_refused_for_one_of_them(one: Process) -
     claims = await registered(one, 2)
     caller = Caller(actor="ada", key="the same")
 
-    answers = await one.handler.handle_together([Asked(claim=claim, command=AFP, caller=caller) for claim in claims])
+    answers = await one.together.handle([Request(claim=claim, command=AFP, caller=caller) for claim in claims])
 
     assert len([answer for answer in answers if isinstance(answer, Problem)]) == 1
     assert sorted([(await stands(one.log, claim)).status for claim in claims]) == ["asserted", "unassessed"]
@@ -133,20 +134,40 @@ async def test_a_failure_answers_every_command_and_leaves_nothing_behind(
     claims = await registered(one)
     staged.before.append(failing(error))
 
-    failed = await one.handler.handle_together(asked(claims))
-    again = await one.handler.handle_together(asked(claims))
+    failed = await one.together.handle(requests(claims))
+    again = await one.together.handle(requests(claims))
 
     assert problems(failed) == [problem] * 3
     assert problems(again) == [None] * 3
+
+
+async def test_a_claim_that_can_not_be_read_is_answered_by_its_own_problem(
+    one: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claims = await registered(one)
+    one.folds.drop(claims[1])
+    read = one.folds.fresh
+
+    async def unreadable(claim: str) -> Folded:
+        if claim == claims[1]:
+            raise log_errors.Busy("the server can't be reached")
+        return await read(claim)
+
+    monkeypatch.setattr(one.folds, "fresh", unreadable)
+
+    answers = await one.together.handle(requests(claims))
+
+    assert problems(answers) == [None, Busy, None]
+    assert [(await stands(one.log, claim)).status for claim in claims] == ["asserted", "unassessed", "asserted"]
 
 
 async def test_an_unknown_outcome_that_was_recorded_is_found_under_the_same_keys(one: Process, staged: Staged) -> None:
     claims = await registered(one)
     staged.afterwards.append(failing(log_errors.OutcomeUnknown("the connection broke")))
 
-    unknown = await one.handler.handle_together(asked(claims))
+    unknown = await one.together.handle(requests(claims))
     head = await one.log.head()
-    again = await one.handler.handle_together(asked(claims))
+    again = await one.together.handle(requests(claims))
 
     assert [answer.key for answer in unknown if isinstance(answer, OutcomeUnknown)] == [
         f"claim.asserted-{n}" for n in range(3)
@@ -160,12 +181,12 @@ async def test_callers_who_are_cancelled_after_the_append_find_it_under_the_same
 ) -> None:
     claims = await registered(one)
     staged.afterwards.append(asyncio.Event().wait)
-    asking = asyncio.create_task(one.handler.handle_together(asked(claims)))
+    asking = asyncio.create_task(one.together.handle(requests(claims)))
     await staged.reached.wait()
 
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
-    again = await one.handler.handle_together(asked(claims))
+    again = await one.together.handle(requests(claims))
 
     assert [answer["effect"] for answer in again if isinstance(answer, dict)] == ["already recorded"] * 3
 

@@ -13,18 +13,16 @@ claim is dropped, and the same key finds out.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from events import errors as log_errors
 from events.leaf import derive
-from events.log import Log, Proposed, Recorded
+from events.log import Log, Recorded
 from verifier.adopted import Adopted
-from verifier.commands import ClaimCommand, Erase, Link, Merge, RegisterClaim, Split
+from verifier.commands import ClaimCommand, RegisterClaim
 from verifier.effects import Before
 from verifier.errors import Busy, DuplicateClaim, Problem
 from verifier.fold import Folded, Folds, fold
@@ -37,49 +35,18 @@ from verifier.handler.appending import (
     command_digest,
     jitter,
     key_reused,
-    proposed,
     recorded_as,
-    translate,
 )
 from verifier.handler.deciding import Decider, named_claims
 from verifier.handler.queues import Queues
 from verifier.naming import normal, story_named
 from verifier.registry import Registry
-from verifier.slices import Slices
 
 RECENT: Final = 10_000
 """How many wordings registered by this process are remembered while the views catch up."""
 
-APPENDED_AT_ONCE: Final = 256
-"""How many commands on different claims one append takes."""
-
-READ_AT_ONCE: Final = 16
-"""How many claims that are not cached are read from the log at the same time."""
-
 FindClaim = Callable[[str | None, str], Awaitable[str | None]]
 """Looks a wording up among the claims of a story, in the views."""
-
-
-class Asked(Struct, frozen=True, kw_only=True):
-    """A command on a claim, and who asks."""
-
-    claim: str
-    command: ClaimCommand
-    caller: Caller
-
-
-class Decided(Struct, frozen=True):
-    """A command that was decided on a claim as it was folded, and waits to be appended with others."""
-
-    asked: Asked
-    folded: Folded
-    events: Sequence[Proposed]
-    after: Mapping[str, int]
-
-
-def can_join(command: ClaimCommand) -> bool:
-    """Say whether a command concerns its claim alone, so that it can be recorded with commands on others."""
-    return not isinstance(command, Erase | Link | Merge | Split)
 
 
 class Handler:
@@ -141,87 +108,6 @@ class Handler:
             folded = self._folds.cached(claim_id) or await self._folds.fresh(claim_id)
             return answer(await self._run(folded, command, caller))
 
-    async def handle_together(
-        self, asked: Sequence[Asked], *, answer: Answer = in_full
-    ) -> list[dict[str, Any] | Problem]:
-        """Record commands on different claims in one append, and answer each by itself, in their order.
-
-        Each must be one of those that `can_join`. One that can't be recorded with the others, because it was
-        recorded before, is refused, or another process was faster, goes its own way after them (`handle`).
-        """
-        done: dict[str, dict[str, Any] | Problem] = {}
-        async with self._queues.hold(*(one.claim for one in asked)):
-            await self._read_missing(asked)
-            async with asyncio.TaskGroup() as group:
-                appends = []
-                for start in range(0, len(asked), APPENDED_AT_ONCE):
-                    decided = await self._decide_each(asked[start : start + APPENDED_AT_ONCE])
-                    if decided:  # while this is being written, the next are decided
-                        appends.append((decided, group.create_task(self._append_all(decided))))
-                for decided, appended in appends:
-                    done |= await self._answer_each(decided, await appended, answer)
-        alone = [one for one in asked if one.claim not in done]
-        answers = await asyncio.gather(*(self._by_itself(one, answer) for one in alone))
-        done |= {one.claim: answered for one, answered in zip(alone, answers, strict=True)}
-        return [done[one.claim] for one in asked]
-
-    async def _by_itself(self, asked: Asked, answer: Answer) -> dict[str, Any] | Problem:
-        try:
-            return await self.handle(asked.claim, asked.command, asked.caller, answer=answer)
-        except Problem as problem:
-            return problem
-
-    async def _read_missing(self, asked: Sequence[Asked]) -> None:
-        missing = [one.claim for one in asked if self._folds.cached(one.claim) is None]
-        for start in range(0, len(missing), READ_AT_ONCE):
-            await asyncio.gather(*map(self._folds.fresh, missing[start : start + READ_AT_ONCE]))
-
-    async def _decide_each(self, asked: Sequence[Asked]) -> list[Decided]:
-        """Decide the commands that can be decided on what is cached; leave out the others."""
-        decided = []
-        slices = Slices()
-        for one in asked:
-            folded = self._folds.cached(one.claim)
-            first = one.caller.event_id(0)
-            if folded is None or first in folded.claim.events:
-                continue
-            digest = command_digest(one.command, one.claim, one.caller.key)
-            with suppress(Problem):
-                decision = await self._decider.decide(folded, one.command, one.caller, digest)
-                events = proposed(decision.drafts, one.caller, one.command, first)
-                decided.append(Decided(one, folded, events, decision.after))
-            if slices.over:
-                await slices.rest()
-        return decided
-
-    async def _append_all(self, decided: Sequence[Decided]) -> Sequence[Recorded] | log_errors.LogError:
-        events = [event for one in decided for event in one.events]
-        after = {stream: position for one in decided for stream, position in one.after.items()}
-        try:
-            return await self._appender.append_all(events, after)
-        except log_errors.LogError as error:
-            return error
-
-    async def _answer_each(
-        self, decided: Sequence[Decided], recorded: Sequence[Recorded] | log_errors.LogError, answer: Answer
-    ) -> dict[str, dict[str, Any] | Problem]:
-        """Answer commands that were appended together, by claim; leave out those that must be tried alone."""
-        match recorded:
-            case log_errors.Conflict() | log_errors.IdempotencyMismatch() | log_errors.Invalid():
-                return {}  # of one of them, so nothing was written
-            case log_errors.LogError():
-                return {one.asked.claim: translate(recorded, one.asked.caller.key) for one in decided}
-        if recorded[0].again:
-            return {}
-        done: dict[str, dict[str, Any] | Problem] = {}
-        slices, rest = Slices(), iter(recorded)
-        for one in decided:
-            here = [next(rest) for _ in one.events]
-            done[one.asked.claim] = answer(self._take(one.folded, here, one.asked.caller))
-            if slices.over:
-                await slices.rest()
-        return done
-
     # --- one command, again and again until it is settled --------------------------------------------
 
     async def _run(self, folded: Folded, command: RegisterClaim | ClaimCommand, caller: Caller) -> Written:
@@ -244,7 +130,7 @@ class Handler:
             try:
                 recorded = await self._appender.append(decision.drafts, caller, command, decision.after)
                 if not recorded[0].again:
-                    written = self._take(folded, recorded, caller)
+                    written = self.take(folded, recorded, caller)
                     if folded.stale_names:  # what was erased is not in the answer either
                         written = structs.replace(written, folded=await self._folds.fresh(folded.claim.id))
                     return written
@@ -258,8 +144,8 @@ class Handler:
                     raise key_reused(caller.key) from error
         raise Busy("others are writing to this claim all the time: wait and try again with the same key")
 
-    def _take(self, folded: Folded, recorded: Sequence[Recorded], caller: Caller) -> Written:
-        """Take what was just recorded into the cached claim."""
+    def take(self, folded: Folded, recorded: Sequence[Recorded], caller: Caller) -> Written:
+        """Take what was just recorded for a command into the cached claim, whose queue is held."""
         before = Before.of(folded, self._adopted.at())
         stream = f"claim:{folded.claim.id}"
         folded.apply([event for event in recorded if event.stream == stream])
