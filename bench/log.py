@@ -16,14 +16,12 @@ import asyncio
 import contextlib
 import json
 import os
-import signal
 import sqlite3
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,6 +40,7 @@ from bench.measuring import (
     registered,
     row,
     say,
+    server,
 )
 from bench.postgres import measure_postgres
 from bench.processes import at_once, rate_of
@@ -197,31 +196,10 @@ async def one(desk: Desk, claim: str, key: str, number: int) -> None:
 # --- the server and the client ---------------------------------------------------------------------
 
 
-@contextlib.asynccontextmanager
-async def server(folder: Path) -> AsyncIterator[str]:
-    """Run the real server in a process of its own, on a free port."""
-    environment = {**os.environ, "VERIFIER_ACTOR": "bench"}
-    process = subprocess.Popen(  # noqa: ASYNC220  # started once, before anything is timed
-        [sys.executable, "-m", "verifier", "serve", "--log", f"sqlite:///{folder / 'served.db'}", "--port", "0"],
-        stdout=subprocess.PIPE,
-        env=environment,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if "http://" in line:
-                yield "http://" + line.split("http://")[1].split()[0].rstrip("/.,")
-                break
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait()
-
-
 async def measure_http(folder: Path, scale: Scale) -> None:
     """HTTP writes at 64 connections, with the load generator on the same cores and the views following."""
     say("\nHTTP and the client; server, views and load generator share the machine's cores")
-    async with server(folder) as address:
+    async with server(f"sqlite:///{folder / 'served.db'}") as address:
         async with Verifier(address) as verifier:
             lines = [{"text": f"Claim {n}"} for n in range(500)]
             claims = [(await verifier.register(line["text"])).id for line in lines]

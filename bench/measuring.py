@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
+import signal
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.processes import Saved
@@ -155,3 +158,24 @@ async def measure_replay(url: str, beside: str = "") -> None:
                 replayed = await replay(log, policy=DEFAULT, digests=digests)
             assert replayed.position == head
             row(f"digests {'on' if digests else 'off'}", head / seconds(), "" if digests else beside)
+
+
+@contextlib.asynccontextmanager
+async def server(log: str) -> AsyncIterator[str]:
+    """Serve a log by the real server in a process of its own, on a free port; yield its address."""
+    environment = {**os.environ, "VERIFIER_ACTOR": "bench"}
+    process = subprocess.Popen(  # noqa: ASYNC220  # started once, before anything is timed
+        [sys.executable, "-m", "verifier", "serve", "--log", log, "--port", "0"],
+        stdout=subprocess.PIPE,
+        env=environment,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "http://" in line:
+                yield "http://" + line.split("http://")[1].split()[0].rstrip("/.,")
+                break
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()

@@ -1,14 +1,15 @@
-"""Rebuild the views of a server that goes on reading and writing, and check every answer it gives meanwhile.
+"""Rebuild the views of a log that goes on being read and written, and check every answer given meanwhile.
 
-    python bench/rebuild.py [--quick] [--events COUNT] [--writes RATE]
+    python -m bench.rebuild [--quick] [--postgres] [--events COUNT] [--writes RATE] [--reads RATE]
 
-A log is filled and served by the real server in a process of its own. Then a rebuild is asked for over HTTP,
-while so many facts a second are recorded and readers ask for claims and lists as fast as they are answered.
-None of these requests may fail. Afterwards every claim that was answered is folded from the log as it stood
-at the position that its answer states, and must equal it: an answer comes from the old views or from the new
-ones, and from nothing between them.
+A log is filled and served by real servers, each in a process of its own: one on SQLite, two on PostgreSQL, where the
+first keeps the views and the second is asked. So many facts a second are recorded (on SQLite by commands over HTTP, on
+PostgreSQL by a third process that appends to the log) and so many claims and lists asked for, first for a while as it
+is, then while the views are built anew. None of these requests may fail. Afterwards
+every claim that was answered is folded from the log as it stood at the position that its answer states, and must
+equal it: an answer comes from the old views or from the new ones, and from nothing between them.
 
-Server, writer, readers and the rebuild share the machine's cores.
+Servers, writer, readers, the rebuild and PostgreSQL share the machine's cores.
 """
 
 from __future__ import annotations
@@ -22,27 +23,38 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
-from log import as_body, command, registered, say, server
 
+from bench.measuring import as_body, command, say, server
+from events.contracts import ClaimAsserted, ClaimDenied, ClaimRegistered, Identity, Occurred, Origin, Party, Wording
+from events.leaf import derive
+from events.log import PAGE, Log, Proposed
 from events.open import open_log
-from verifier import batches
+from tests.postgres import serving
 from verifier.adopted import Adopted
-from verifier.app import open_desk
 from verifier.fold import Folded, catch_up
 from verifier.garbage import collect_seldom
+from verifier.naming import origin_id, source_id
 from verifier.queries.past import folded_answer
 
-READERS: Final = 4
-"""How many readers there are, each with one request in flight."""
+BEFORE: Final = 15.0
+"""For how many seconds requests are measured before the rebuild begins."""
 
 LISTED: Final = 20
-"""How many claims a reader lists at once."""
+"""How many claims a list has."""
+
+ON_EACH: Final = 20
+"""How many statements there are on each claim."""
+
+DAY: Final = Occurred(
+    basis="explicit", earliest="2020-01-06T00:00:00.000000Z", latest="2020-01-06T23:59:59.999999Z", precision="day"
+)
 
 
 @dataclass
@@ -72,47 +84,103 @@ class Seen:
             self.failures[f"{claim['id']} was answered in two ways at {position}"] += 1
 
 
-async def fill(place: Path, events: int) -> list[str]:
-    """Record about so many facts, twenty on each claim, and return the claims."""
-    async with open_desk(f"sqlite:///{place}") as desk:
-        claims = await registered(desk, events // 21)
-        lines = [{"key": f"i{n}", "claim": claims[n % len(claims)], **as_body(command(n))} for n in range(events)]
-        for first in range(0, events - len(claims), batches.BATCH_LINES):
-            await batches.batch(desk, lines[first : first + batches.BATCH_LINES], "bench")
-        await desk.views.reached(await desk.log.head(), 600)
-    return claims
+# --- the log ---------------------------------------------------------------------------------------
+
+
+def facts(log_id: str, claims: Sequence[str]) -> Iterator[Proposed]:
+    """Yield facts as commands would have recorded them: every claim registered, then statements, some deny."""
+    for number, claim in enumerate(claims):
+        yield proposed(claim, f"c{number}", ClaimRegistered(), wording=Wording(text=f"Claim {number}"))
+    for number in count():
+        claim, local = claims[number % len(claims)], number // len(claims) + 1
+        source = source_id(log_id, name := f"Outlet {local}")
+        record = ClaimDenied if local % 10 == 9 else ClaimAsserted
+        yield proposed(
+            claim,
+            f"s{number}",
+            record(source=local, origin=local, occurred=DAY),
+            parties={str(local): Party(id=source, name=name)},
+            origins={str(local): Origin(id=origin_id(log_id, claim, source), label=name)},
+        )
+
+
+def proposed(claim: str, key: str, fact: Any, *, wording: Wording = Wording(), **names: Any) -> Proposed:  # noqa: B008
+    """Return a fact on a claim with the texts that a command gives it."""
+    identity = Identity(actor="bench", command="f" * 64, **names)
+    stream, event = f"claim:{claim}", derive("evt", "bench", key, "0")
+    return Proposed(id=event, stream=stream, fact=fact, wording=wording, identity=identity)
+
+
+async def fill(url: str, events: int) -> tuple[list[str], Iterator[Proposed]]:
+    """Record facts, twenty statements on each claim; return the claims, and the facts that would come next."""
+    claims = [derive("clm", "bench", str(number)) for number in range(events // (ON_EACH + 1))]
+    async with await open_log(url) as log:
+        coming = facts(log.id, claims)
+        for first in range(0, events, PAGE):
+            await log.append(list(islice(coming, min(PAGE, events - first))))
+    return claims, coming
+
+
+# --- the load --------------------------------------------------------------------------------------
+
+
+Write = Callable[[int], Coroutine[Any, Any, None]]
+"""Writes, or asks for, what has this number."""
+
+
+async def steadily(rate: float, over: asyncio.Event, ask: Write) -> None:
+    """Ask so many times a second, whether or not the answers have come."""
+    clock = asyncio.get_running_loop().time
+    begun = clock()
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(sys.maxsize):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(over.wait(), begun + number / rate - clock())
+            if over.is_set():
+                return
+            tasks.create_task(ask(number))
+
+
+def over_http(http: httpx.AsyncClient, claims: Sequence[str], seen: list[Seen]) -> Write:
+    """Write commands through the server that is asked."""
+
+    async def write(number: int) -> None:
+        body = as_body(command(number))
+        await seen[-1].ask("write", http.post(f"claims/{claims[number % len(claims)]}/events", json=body))
+
+    return write
+
+
+def to_log(log: Log, coming: Iterator[Proposed], seen: list[Seen]) -> Write:
+    """Write facts to the log, beside its servers."""
+
+    async def write(_number: int) -> None:
+        begun, fact = time.perf_counter(), next(coming)
+        await log.append((fact,))
+        seen[-1].taken["append"].append((time.perf_counter() - begun) * 1e3)
+
+    return write
 
 
 @contextlib.asynccontextmanager
-async def under_load(http: httpx.AsyncClient, claims: Sequence[str], writes: int, seen: Seen) -> AsyncIterator[None]:
-    """Let a writer and the readers work meanwhile."""
-    over = asyncio.Event()
+async def under_load(
+    http: httpx.AsyncClient, claims: Sequence[str], seen: list[Seen], given: argparse.Namespace, write: Write
+) -> AsyncIterator[None]:
+    """Write and read meanwhile; what was asked goes to the last one that has seen."""
+    over, dice = asyncio.Event(), random.Random(0)
 
-    async def write() -> None:
-        clock = asyncio.get_running_loop().time
-        begun = clock()
-        async with asyncio.TaskGroup() as tasks:
-            for number in range(sys.maxsize):
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(over.wait(), begun + number / writes - clock())
-                if over.is_set():
-                    break
-                path = f"claims/{claims[number % len(claims)]}/events"
-                tasks.create_task(seen.ask("write", http.post(path, json=as_body(command(number)))))
-
-    async def read(dice: random.Random) -> None:
-        cursor: dict[str, str] = {}
-        while not over.is_set():
-            seen.keep(await seen.ask("claim", http.get(f"claims/{dice.choice(claims)}")))
-            page = await seen.ask("list", http.get("claims", params={"limit": LISTED, **cursor}))
-            cursor = {"cursor": page["next"]} if page["next"] else {}
+    async def read(number: int) -> None:
+        now = seen[-1]
+        if number % 4:
+            now.keep(await now.ask("claim", http.get(f"claims/{dice.choice(claims)}")))
+        else:
+            page = await now.ask("list", http.get("claims", params={"limit": LISTED}))
             for claim in page["items"]:
-                seen.keep(claim)
+                now.keep(claim)
 
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(write())
-        for seed in range(READERS):
-            tasks.create_task(read(random.Random(seed)))
+        tasks.create_task(steadily(given.writes, over, write))
+        tasks.create_task(steadily(given.reads, over, read))
         yield
         over.set()
 
@@ -122,14 +190,28 @@ async def rebuild(http: httpx.AsyncClient) -> float:
     begun = time.perf_counter()
     health = (await http.post("rebuild", json={})).raise_for_status().json()
     while health["rebuilding"] is not None:
-        await asyncio.sleep(0.05)  # a server tells nobody how far it is: it is asked
+        await asyncio.sleep(0.1)  # a server tells nobody how far it is: it is asked
         health = (await http.get("health")).raise_for_status().json()
+    if health["detail"] is not None:
+        raise SystemExit(f"the rebuild failed: {health['detail']}")
     return time.perf_counter() - begun
 
 
-async def check(place: Path, seen: Seen) -> None:
+async def caught_up(http: httpx.AsyncClient) -> int:
+    """Wait until the views have the whole log; return its head."""
+    while True:
+        health = (await http.get("health")).raise_for_status().json()
+        if health["views"] == health["head"]:
+            return int(health["head"])
+        await asyncio.sleep(0.1)  # as above
+
+
+# --- the check -------------------------------------------------------------------------------------
+
+
+async def check(url: str, seen: Seen) -> None:
     """Fold every claim that was answered, as it stood at each position that was stated, and compare."""
-    async with await open_log(f"sqlite:///{place}", writable=False) as log:
+    async with await open_log(url, writable=False) as log:
         adopted = await Adopted.read(log)
         for claim, answers in seen.claims.items():
             folded = Folded(claim)
@@ -142,41 +224,75 @@ async def check(place: Path, seen: Seen) -> None:
                     seen.failures[f"{claim} at {position} is not what its facts give"] += 1
 
 
-async def measure(folder: Path, events: int, writes: int) -> bool:
-    """Fill, serve, rebuild under load and check; say whether nothing failed."""
-    place, seen = folder / "served.db", Seen()
-    claims = await fill(place, events)
-    async with server(folder) as address, httpx.AsyncClient(base_url=f"{address}/api/v1/", timeout=60) as http:
-        head = (await http.get("health")).raise_for_status().json()["head"]
-        async with under_load(http, claims, writes, seen):
-            seconds = await rebuild(http)
-    await check(place, seen)
-    say(f"a rebuild of {head:,} events during {writes} writes a second and {READERS} readers")
-    say(f"  {seconds:.1f} s, {head / seconds:,.0f} events/s")
+def report(name: str, seen: Seen, seconds: float) -> None:
+    """Print how long requests took."""
+    say(f"{name}, {seconds:.0f} s")
     for kind, taken in sorted(seen.taken.items()):
         cuts = statistics.quantiles(taken, n=100)
         say(
-            f"  {kind:<6}{len(taken):>7,} requests, {len(taken) / seconds:>6,.0f}/s:"
+            f"  {kind:<6}{len(taken):>8,} requests, {len(taken) / seconds:>6,.0f}/s:"
             f" p50 {cuts[49]:.1f} ms, p99 {cuts[98]:.1f} ms, max {max(taken):.1f} ms"
         )
-    positions = len({position for answers in seen.claims.values() for position in answers})
-    say(f"  {seen.answers:,} answers on {len(seen.claims):,} claims at {positions:,} positions compared with the log")
-    say(f"  {sum(seen.failures.values())} failures")
-    for failure, times in seen.failures.most_common(10):
+
+
+async def measure(url: str, given: argparse.Namespace) -> bool:
+    """Fill, serve, rebuild under load and check; say whether nothing failed."""
+    begun = time.perf_counter()
+    claims, coming = await fill(url, given.events)
+    say(f"{given.events:,} facts recorded in {time.perf_counter() - begun:.0f} s")
+    async with contextlib.AsyncExitStack() as running:
+        begun = time.perf_counter()
+        addresses = [await running.enter_async_context(server(url)) for _ in range(2 if given.postgres else 1)]
+        limits = httpx.Limits(max_connections=64)
+        http = await running.enter_async_context(
+            httpx.AsyncClient(base_url=f"{addresses[-1]}/api/v1/", timeout=60, limits=limits)
+        )
+        head = await caught_up(http)
+        say(f"views built from nothing in {time.perf_counter() - begun:.0f} s, with nothing else to do")
+        seen = [Seen()]
+        if given.postgres:
+            write = to_log(await running.enter_async_context(await open_log(url)), coming, seen)
+        else:
+            write = over_http(http, claims, seen)
+        async with under_load(http, claims, seen, given, write):
+            await asyncio.sleep(BEFORE)  # what is measured is what happens meanwhile
+            seen.append(Seen())
+            seconds = await rebuild(http)
+    report("before", seen[0], BEFORE)
+    report("during the rebuild", seen[1], seconds)
+    say(f"a rebuild of {head:,} events during {given.writes} writes and {given.reads} reads a second")
+    say(f"  {seconds:.1f} s, {head / seconds:,.0f} events/s")
+    for kind in ("claim", "list"):
+        before, during = (statistics.quantiles(one.taken[kind], n=100)[98] for one in seen)
+        say(f"  p99 of {kind}: {during / before:.2f} × that before")
+    for one in seen:
+        await check(url, one)
+    failures = seen[0].failures + seen[1].failures
+    say(f"  {sum(one.answers for one in seen):,} answers compared with the log, {sum(failures.values())} failures")
+    for failure, times in failures.most_common(10):
         say(f"    {times} × {failure}")
-    return not seen.failures
+    return not failures
 
 
 def main() -> None:
-    """Measure, in a folder that goes away afterwards; exit with 1 where anything failed."""
+    """Measure, in a place that goes away afterwards; exit with 1 where anything failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="5,000 events, for a first look")
+    parser.add_argument("--quick", action="store_true", help="10,000 events, for a first look")
+    parser.add_argument("--postgres", action="store_true", help="on PostgreSQL, with two servers")
     parser.add_argument("--events", type=int, default=100_000, help="how many facts the log holds (100,000)")
     parser.add_argument("--writes", type=int, default=100, help="how many writes a second go on (100)")
+    parser.add_argument("--reads", type=int, default=100, help="how many reads a second go on (100)")
     given = parser.parse_args()
+    if given.quick:
+        given.events = 10_000
     collect_seldom()  # as the command line does
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=".") as folder:
-        fine = asyncio.run(measure(Path(folder).absolute(), 5_000 if given.quick else given.events, given.writes))
+    with contextlib.ExitStack() as places:
+        if given.postgres:
+            url = places.enter_context(serving()).url("rebuild")
+        else:
+            folder = places.enter_context(tempfile.TemporaryDirectory(prefix="bench-", dir="."))
+            url = f"sqlite:///{Path(folder).absolute() / 'served.db'}"
+        fine = asyncio.run(measure(url, given))
     sys.exit(0 if fine else 1)
 
 
