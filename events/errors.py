@@ -6,7 +6,7 @@ LogError
 │   └── TooLarge        send less
 ├── Conflict            read what was missed, decide again
 ├── IdempotencyMismatch use another key: this one recorded something else
-├── OutcomeUnknown      append the same again with the same ids
+├── OutcomeUnknown      append the same again with the same ids, or put the same snapshot again
 ├── Busy                wait and try again: the queue is full, others write the log, or it can't be reached
 ├── LogInUse            another process writes this log: go to its address
 ├── ReadOnly            the log can be read and not written
@@ -62,7 +62,7 @@ class IdempotencyMismatch(LogError):
 
 
 class OutcomeUnknown(LogError):
-    """Nobody can say whether the append was recorded. Append the same again, with the same ids."""
+    """Nobody can say whether it was recorded. Append the same again, with the same ids, or put the same again."""
 
 
 class Busy(LogError):
@@ -108,10 +108,11 @@ class SchemaMismatch(LogError):
 
 
 class Damaged(LogError):
-    """What was read is not what was written; `position` says where."""
+    """What was read is not what was written; `position` says where, `None` where the storage doesn't."""
 
-    def __init__(self, position: int, what: str) -> None:
-        super().__init__(f"position {position}: {what}; stop writing, keep a copy, and audit the log")
+    def __init__(self, position: int | None, what: str) -> None:
+        where = "somewhere in the log" if position is None else f"position {position}"
+        super().__init__(f"{where}: {what}; stop writing, keep a copy, and audit the log")
         self.position = position
 
 

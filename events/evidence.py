@@ -42,7 +42,8 @@ class Snapshots(Protocol):
         """Keep these bytes, durable before it returns.
 
         Idempotent. Raises `Invalid` where they don't have this hash, `TooLarge` beyond `SNAPSHOT_LIMIT`
-        and `DiskFull`; after each of them nothing new is kept.
+        and `DiskFull`; after each of them nothing new is kept. Raises `OutcomeUnknown` where nobody can say: put
+        them again.
         """
         ...
 
@@ -55,7 +56,11 @@ class Snapshots(Protocol):
         ...
 
     async def erase(self, sha256: str) -> None:
-        """Remove the bytes for good. Where none are held, nothing happens."""
+        """Remove the bytes: from now on nobody is given them. Where none are held, nothing happens.
+
+        Free space below is not wiped: a disk keeps it until it is used again, PostgreSQL until `VACUUM` and beyond
+        that in its write-ahead log and backups. Raises `OutcomeUnknown` where nobody can say: erase them again.
+        """
         ...
 
     async def all(self) -> list[str]:
@@ -94,7 +99,7 @@ class Evidence:
         return await to_thread.run_sync(self._path(sha256).is_file)
 
     async def erase(self, sha256: str) -> None:
-        """Remove the bytes for good, also what a crash left half written."""
+        """Remove the bytes: see `Snapshots`. What a crash left half written goes too."""
         await to_thread.run_sync(_erase, self._path(sha256))
 
     async def all(self) -> list[str]:
@@ -114,13 +119,7 @@ class MemoryEvidence:
 
     async def put(self, data: bytes | AsyncIterable[bytes], *, sha256: str) -> None:
         """Keep these bytes: see `Snapshots`."""
-        check_hash(sha256)
-        incoming = bytearray()
-        async for chunk in chunks(data):
-            incoming += chunk
-            check_size(sha256, len(incoming))
-        check_digest(sha256, hashlib.sha256(incoming).hexdigest())
-        self._held[sha256] = bytes(incoming)
+        self._held[sha256] = await whole(data, sha256)
 
     async def get(self, sha256: str) -> bytes | None:
         """Return the bytes, or `None` where they are not held."""
@@ -133,7 +132,7 @@ class MemoryEvidence:
         return sha256 in self._held
 
     async def erase(self, sha256: str) -> None:
-        """Remove the bytes for good."""
+        """Remove the bytes: see `Snapshots`."""
         check_hash(sha256)
         self._held.pop(sha256, None)
 
@@ -268,6 +267,17 @@ async def chunks(data: bytes | AsyncIterable[bytes]) -> AsyncIterable[bytes]:
     else:
         async for chunk in data:
             yield chunk
+
+
+async def whole(data: bytes | AsyncIterable[bytes], sha256: str) -> bytes:
+    """Return all bytes of a snapshot, checked. Raises `Invalid` for other bytes, and `TooLarge` as soon as they are."""
+    check_hash(sha256)
+    incoming = bytearray()
+    async for chunk in chunks(data):
+        incoming += chunk
+        check_size(sha256, len(incoming))
+    check_digest(sha256, hashlib.sha256(incoming).hexdigest())
+    return bytes(incoming)
 
 
 def check_hash(sha256: str) -> None:

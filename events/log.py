@@ -308,7 +308,12 @@ def check_restored(events: Sequence[Recorded], *, head: int, last: str) -> None:
 
 
 class Log(Protocol):
-    """A log, open. See this module for what every engine promises."""
+    """A log, open. See this module for what every engine promises.
+
+    The verbs that read raise, beside what is said of each, `Busy` where the log can't be reached or doesn't answer in
+    time, `Closed` once it was closed in this process, `SchemaMismatch` where its tables are no longer those of this
+    code, `Invalid` where it may no longer be read, and `Damaged` where what is read is not what was written.
+    """
 
     @property
     def id(self) -> str:
@@ -325,16 +330,16 @@ class Log(Protocol):
 
         `after` gives, per stream, the position of its last event that the caller saw (0: no event); a
         stream that isn't named is not checked, one that is named is, also where nothing is appended to
-        it. Raises `Invalid`, `Conflict`, `IdempotencyMismatch`, `Busy`, `ReadOnly`, `DiskFull`, `Closed`;
-        after each of them nothing was written. Raises `OutcomeUnknown` when nobody can say: append the
-        same again.
+        it. Raises `Invalid`, `Conflict`, `IdempotencyMismatch`, `Busy`, `ReadOnly`, `DiskFull`, `Closed`,
+        `SchemaMismatch`, `Damaged`; after each of them nothing was written. Raises `OutcomeUnknown` when nobody can
+        say: append the same again.
         """
         ...
 
     def read(self, stream: str, *, after: int = 0, upto: int | None = None) -> AsyncIterator[Sequence[Recorded]]:
         """Yield pages of a stream's events after a position, up to and with `upto`, in order.
 
-        A stream that doesn't exist has no pages.
+        A stream that doesn't exist has no pages. Raises what every verb that reads does.
         """
         ...
 
@@ -344,19 +349,21 @@ class Log(Protocol):
         """Yield pages of all events after a position, up to `upto` or the head when it began, in order.
 
         Without `texts` only leaves are read, which is all that a status needs. Raises `ForeignCursor`
-        where `after` lies beyond the head.
+        where `after` lies beyond the head, and what every verb that reads does.
         """
         ...
 
     def subscribe(self, *, after: int = 0) -> AsyncIterator[Sequence[Recorded]]:
         """Yield pages of all events after a position, in order, and go on as the log grows, until it is closed.
 
-        Raises `ForeignCursor` where `after` lies beyond the head.
+        Raises `ForeignCursor` where `after` lies beyond the head, and what every verb that reads does, but never
+        `Closed`: it ends. Once it has begun, a log that can't be reached for a while only holds it up, so it doesn't
+        raise `Busy` either.
         """
         ...
 
     async def head(self) -> int:
-        """Return the position of the last durable event; 0 in an empty log."""
+        """Return the position of the last durable event; 0 in an empty log. Raises what every verb that reads does."""
         ...
 
     async def restore(self, events: Sequence[Recorded]) -> None:

@@ -13,7 +13,9 @@ from events.evidence import Evidence, MemoryEvidence, Snapshots
 from events.log import Log
 from events.memory import MemoryLog
 from events.sqlite import SqliteLog
+from events.sqlite.condition import examine as examine_file
 from events.sqlite.owner import holder_of as holder_beside
+from events.sqlite.schema import VERSION as SQLITE_VERSION
 
 if TYPE_CHECKING:
     from events.postgres.place import Place
@@ -58,14 +60,13 @@ async def migrate_log(url: str) -> str:
     """
     match url.partition(":"):
         case ("sqlite", ":", place) if _names_a_file(place):
-            from events.sqlite.schema import VERSION
-
             await (await SqliteLog.open(place[3:], create="empty")).close()
-            return VERSION
+            return SQLITE_VERSION
         case ("postgresql", ":", place) if place.startswith("//"):
-            from events.postgres.schema import migrate
+            found = database_of(url)
+            from events.postgres.schema import migrate  # here, because it is an extra
 
-            return await migrate(database_of(url))
+            return await migrate(found)
         case (scheme, _, _):
             raise _no_log(url, scheme)
 
@@ -79,8 +80,6 @@ async def examine(url: str) -> Condition:
     """
     match url.partition(":"):
         case ("sqlite", ":", place) if _names_a_file(place):
-            from events.sqlite.condition import examine as examine_file
-
             return await examine_file(Path(place[3:]))
         case ("postgresql", ":", place) if place.startswith("//"):
             found = database_of(url)
@@ -98,7 +97,7 @@ def database_of(url: str) -> Place:
     `Invalid` for any other URL, and where the extra is not installed.
     """
     _check_extra()
-    from events.postgres.place import place_of
+    from events.postgres.place import place_of  # here, because its package is an extra
 
     return place_of(url)
 

@@ -22,9 +22,10 @@ def migrate_by_hand(url: str) -> None:
     """Run what was asked for on the log at this URL; on SQLite as its owner, so that no server that has it open is
     disturbed. On PostgreSQL `verifier migrate` is safer: it makes sure that nobody else migrates."""
     if url.startswith("postgresql:"):
-        from events.postgres.schema import engine_of
+        place = database_of(url)
+        from events.postgres.schema import engine_of  # here, because it is an extra
 
-        with engine_of(database_of(url)).begin() as connection:
+        with engine_of(place).begin() as connection:
             migrate(connection)
         return
     owner = Owner.of(Path(make_url(url).database or "").resolve())

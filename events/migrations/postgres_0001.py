@@ -23,7 +23,8 @@ _TABLES: Final = (
     """,
     "CREATE INDEX events_by_stream ON events (stream, position)",
     # The one row is the log's lock: who holds it numbers events. Its page has room for versions of it, so
-    # that updating it touches no index.
+    # that updating it touches no index. `before` is the time that `recorded_at` replaced: an append whose events are
+    # all refused puts it back, and could not read it otherwise, because UPDATE returns new values only.
     """
     CREATE TABLE head (
         one         boolean PRIMARY KEY DEFAULT true CHECK (one),

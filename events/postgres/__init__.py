@@ -6,8 +6,10 @@
 `reader`  a few connections that only read.
 `tail`    the newest events in memory, for this process's subscriptions.
 `bell`    the wake-up between processes: LISTEN and NOTIFY.
+`evidence` the bytes of snapshots, in a table beside the events.
 `session` opening a connection, and what PostgreSQL's errors mean.
 `schema`  the version of the tables, and migrating them.
+`condition` what `verifier doctor` asks, also of a log that can't be opened.
 `place`   what a log's URL says.
 
 The one row of the table `head` is the log's lock: positions are handed out under it, so they have no gaps

@@ -11,6 +11,7 @@ from typing import Final
 
 import asyncpg
 
+from events.errors import LogError
 from events.postgres.place import Place
 from events.postgres.session import LOST, close, connect
 
@@ -39,7 +40,7 @@ class Bell:
         while True:
             try:
                 connection = await self._connect()
-            except (*LOST, asyncpg.PostgresError):
+            except LogError:  # also where it refuses us: it may think better of it, and readers are told
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LAST_PAUSE)
                 continue

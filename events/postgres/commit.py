@@ -19,6 +19,7 @@ from events.contracts import LogOpened, TextErased
 from events.errors import Conflict, IdempotencyMismatch, Invalid, LogError
 from events.leaf import Leaf
 from events.log import Encoded, Recorded, check_restored
+from events.postgres.session import LOST, holds
 
 _EVENTS: Final = """
     $1::int[], $2::text[], $3::text[], $4::bytea[], $5::bytea[], $6::bytea[], $7::bytea[], $8::bytea[], $9::bytea[],
@@ -91,6 +92,10 @@ Work = Append | Restore
 Answer = Sequence[Recorded] | LogError
 
 
+class Unsettled(Exception):
+    """It was committed, but not all of its answers are known: the same is to be done again."""
+
+
 @dataclass(slots=True, eq=False)
 class Outcome:
     """What became of a batch: each piece of work has what was recorded for it, or why nothing was."""
@@ -108,7 +113,7 @@ class Outcome:
 
 def check_name(names: str) -> None:
     """Check that ids and streams are such as PostgreSQL can hold; raises `Invalid`."""
-    if not names.isascii() or "\0" in names:
+    if not holds(names):
         raise Invalid("an id or a stream holds a character that none has: those are plain ASCII")
 
 
@@ -118,7 +123,10 @@ async def prepare(connection: asyncpg.Connection) -> PreparedStatement:
 
 
 async def perform(connection: asyncpg.Connection, appending: PreparedStatement, batch: Sequence[Work]) -> Outcome:
-    """Do a batch in one transaction: appends that share no key, or one restore."""
+    """Do a batch in one transaction: appends that share no key, or one restore.
+
+    Raises `Unsettled`, and what asyncpg raises: a server's error that doesn't end the session comes before the commit.
+    """
     match batch:
         case [Restore() as restore]:
             return await _restore(connection, restore)
@@ -131,7 +139,10 @@ async def _append(connection: asyncpg.Connection, appending: PreparedStatement, 
     common, rare = _arguments(batch), _rare_arguments(batch)
     row = await (connection.fetchrow(_APPEND_RARE, *common, *rare) if any(rare) else appending.fetchrow(*common))
     head, at = row["head"], row["recorded_at"]
-    known = await _find(connection, batch, row["known"]) if row["known"] else {}
+    try:
+        known = await _find(connection, batch, row["known"]) if row["known"] else {}
+    except (*LOST, asyncpg.PostgresError) as error:
+        raise Unsettled(str(error)) from error
     refusals = _refusals(batch, row)
     outcome, following = Outcome(), head + 1
     for number, append in enumerate(batch):

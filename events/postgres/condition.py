@@ -5,15 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-import asyncpg
-
 from events.condition import Condition
 from events.postgres.place import Place
 from events.postgres.schema import VERSION, version
-from events.postgres.session import LOST, close, connect, explain, explain_connecting
+from events.postgres.session import connected
 
-_TIMEOUT: Final = 10.0  # seconds for one statement
+_TIMEOUT: Final = 10.0  # seconds
 _CLOCK: Final = "SELECT clock_timestamp()"
+# A table with its indexes, its large values and what a VACUUM has not freed yet.
 _LOOK: Final = """
     SELECT current_setting('server_version'),
         coalesce((SELECT sum(pg_total_relation_size(oid)) FROM pg_class
@@ -27,19 +26,11 @@ async def examine(place: Place) -> Condition:
     that is not a log's.
     """
     found = await version(place)
-    try:
-        connection = await connect(place, name="examine", timeout=_TIMEOUT)
-    except (*LOST, asyncpg.PostgresError) as error:
-        raise explain_connecting(error, place) from error
-    try:
+    async with connected(place, name="examine", timeout=_TIMEOUT) as connection:
         server, used = await connection.fetchrow(_LOOK, place.schema)
         asked = datetime.now(UTC)
         clock = await connection.fetchval(_CLOCK)
         answered = datetime.now(UTC)
-    except (*LOST, asyncpg.PostgresError) as error:
-        raise explain(error, 0) or explain_connecting(error, place) from error
-    finally:
-        await close(connection)
     return Condition(
         engine=f"PostgreSQL {server.split()[0]}",
         url=place.url,

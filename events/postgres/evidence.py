@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
 import asyncpg
 
-from events.errors import DamagedEvidence
-from events.evidence import check_digest, check_hash, check_size, chunks
+from events.errors import DamagedEvidence, LogError, OutcomeUnknown
+from events.evidence import check_hash, whole
 from events.postgres.place import Place
-from events.postgres.session import LOST, close, connect, explain, explain_connecting
+from events.postgres.session import connected, explain_reading, explain_writing
 
 _DURABLE: Final = """
     SELECT set_config('synchronous_commit', 'on', false)
@@ -29,33 +29,33 @@ _ALL: Final = "SELECT sha256 FROM evidence ORDER BY sha256"
 _SECONDS: Final = 60.0
 """How long a snapshot may take on its way to the server or back."""
 
+_CONNECTIONS: Final = 3
+"""How many calls go on at once; any other waits."""
+
 
 class PostgresEvidence:
     """Snapshots in the schema of a log: see `events.evidence.Snapshots`.
 
-    Each call has a connection of its own: snapshots are few beside events, and large.
-    Raises, beside what is said there, `Busy` where the server can't be reached, and `ReadOnly`.
+    Each call has a connection of its own, because snapshots are few beside events, and large. Raises, beside what
+    is said there, `Busy` where the server can't be reached, `Invalid` where it refuses us, `ReadOnly` and
+    `SchemaMismatch`; after each of them nothing was changed.
     """
 
     def __init__(self, place: Place) -> None:
         self._place = place
+        self._free = asyncio.Semaphore(_CONNECTIONS)
 
     async def put(self, data: bytes | AsyncIterable[bytes], *, sha256: str) -> None:
-        """Keep these bytes. After an error whose outcome nobody knows, put them again."""
-        check_hash(sha256)
-        incoming = bytearray()
-        async for chunk in chunks(data):
-            incoming += chunk
-            check_size(sha256, len(incoming))
-        check_digest(sha256, hashlib.sha256(incoming).hexdigest())
-        async with self._connected() as connection:
+        """Keep these bytes: see `Snapshots`. Damaged ones are replaced by whole ones."""
+        incoming = await whole(data, sha256)  # before a connection is taken: they may come slowly
+        async with self._connected(_explain_changing) as connection:
             await connection.execute(_DURABLE)
-            await connection.execute(_PUT, sha256, bytes(incoming))
+            await connection.execute(_PUT, sha256, incoming)
 
     async def get(self, sha256: str) -> bytes | None:
         """Return the bytes, hashed again."""
         check_hash(sha256)
-        async with self._connected() as connection:
+        async with self._connected(explain_reading) as connection:
             data: bytes | None = await connection.fetchval(_GET, sha256)
         if data is not None and hashlib.sha256(data).hexdigest() != sha256:
             raise DamagedEvidence(sha256)
@@ -64,31 +64,29 @@ class PostgresEvidence:
     async def has(self, sha256: str) -> bool:
         """Say whether the bytes are held."""
         check_hash(sha256)
-        async with self._connected() as connection:
+        async with self._connected(explain_reading) as connection:
             return bool(await connection.fetchval(_HAS, sha256))
 
     async def erase(self, sha256: str) -> None:
         """Remove the bytes. What the server still holds of them goes with the next VACUUM, its WAL and its backups."""
         check_hash(sha256)
-        async with self._connected() as connection:
+        async with self._connected(_explain_changing) as connection:
             await connection.execute(_DURABLE)
             await connection.execute(_ERASE, sha256)
 
     async def all(self) -> list[str]:
         """Return the hashes of all snapshots held, in order."""
-        async with self._connected() as connection:
+        async with self._connected(explain_reading) as connection:
             return [row["sha256"] for row in await connection.fetch(_ALL)]
 
     @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[asyncpg.Connection]:
-        try:
-            connection = await connect(self._place, name="evidence", timeout=_SECONDS)
-        except (*LOST, asyncpg.PostgresError) as error:
-            raise explain_connecting(error, self._place) from error
-        try:
-            async with asyncio.timeout(_SECONDS):
-                yield connection
-        except (*LOST, asyncpg.PostgresError) as error:
-            raise explain(error, 0) or explain_connecting(error, self._place) from error
-        finally:
-            await close(connection)
+    async def _connected(self, explain: Callable[[Exception, Place], LogError]) -> AsyncIterator[asyncpg.Connection]:
+        async with self._free, connected(self._place, name="evidence", timeout=_SECONDS, explain=explain) as connection:
+            yield connection
+
+
+def _explain_changing(error: Exception, place: Place) -> LogError:
+    return explain_writing(error) or OutcomeUnknown(
+        f"the connection to {place.url} was lost, and nobody can say whether the snapshot was kept or erased:"
+        f" do the same again ({error!r})"
+    )

@@ -40,13 +40,14 @@ class PostgresLog:
         self._bell = Bell(place, timeout=answer_timeout, heard=self._look)
         self._news = asyncio.Event()  # set when there may be more than the tail holds
         self._followers = 0
-        self._failure: LogError | None = None  # what ended the following
         self._tasks: list[asyncio.Task[None]] = []
+        self._writing: asyncio.Task[None] | None = None
+        self._failure: LogError | None = None  # one of these tasks ended while the log was open
         self._loop = asyncio.get_running_loop()
         self._id: str | None = None
         self._closed = False
         # What waits or is being committed; both are bounded, so that a slow database meets callers early.
-        self._waiting = 0
+        self._asked: set[Work] = set()
         self._bytes = 0
         self._room = asyncio.Event()
 
@@ -88,13 +89,26 @@ class PostgresLog:
             self._writer = Writer(
                 self._place, busy_timeout=self._busy_timeout, answer_timeout=self._answer_timeout, done=self._done
             )
-            await self._writer.open()
+            self._writing = await self._writer.open()
+            self._writing.add_done_callback(self._ended)
         await self._learn_from_database()
         if self._id is None and self._writer is not None and create == "new":
             await self._open_new()
         self._tasks = [
             asyncio.create_task(work, name=f"follow {self.url}") for work in (self._bell.run(), self._follow())
         ]
+        for task in self._tasks:
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Keep why a task of ours ended, and tell everybody: nobody is to wait for what never comes."""
+        error = None if task.cancelled() else task.exception()
+        if not self._closed:
+            self._failure = error if isinstance(error, LogError) else _stopped(error)
+            self._tail.ring()
+        if task is self._writing:
+            for work in [work for work in self._asked if not work.answer.done()]:
+                work.answer.set_exception(_unanswered(error))
 
     async def _open_new(self) -> None:
         try:
@@ -121,10 +135,10 @@ class PostgresLog:
             raise
 
     async def _do(self, work: Work) -> Sequence[Recorded]:
-        if self._waiting >= self._limit or self._bytes > _BYTES_WAITING:
+        if len(self._asked) >= self._limit or self._bytes > _BYTES_WAITING:
             await self._wait_for_room()
         writer = self._writer_or_refuse()
-        self._waiting += 1
+        self._asked.add(work)
         self._bytes += work.size
         writer.put(work)
         try:
@@ -133,7 +147,7 @@ class PostgresLog:
             writer.drop(work)
             raise
         finally:
-            self._waiting -= 1
+            self._asked.discard(work)
             self._bytes -= work.size
             self._room.set()
 
@@ -142,16 +156,18 @@ class PostgresLog:
             raise Closed("the log is closed")
         if self._writer is None:
             raise ReadOnly("this log is open for reading only: open it for writing")
+        if self._failure is not None:
+            raise self._failure
         return self._writer
 
     async def _wait_for_room(self) -> None:
         try:
             async with asyncio.timeout(self._busy_timeout):
-                while self._waiting >= self._limit or self._bytes > _BYTES_WAITING:
+                while len(self._asked) >= self._limit or self._bytes > _BYTES_WAITING:
                     self._room.clear()
                     await self._room.wait()
         except TimeoutError as error:
-            raise Busy(f"{self._waiting:,} appends are waiting: try again; nothing was written") from error
+            raise Busy(f"{len(self._asked):,} appends are waiting: try again; nothing was written") from error
 
     def _done(self, outcome: Outcome) -> None:
         """Answer the callers of a batch, and tell the subscriptions of this process and of others."""
@@ -253,19 +269,15 @@ class PostgresLog:
             self._look()
 
     async def _follow(self) -> None:
-        """Read what others wrote, once for all subscriptions; what stops this stops them."""
-        try:
-            while True:
-                await _wait(self._news, self._poll)
-                self._news.clear()
-                more = self._followers > 0
-                while more:
-                    page = await self._page_or_nothing(self._tail.end)
-                    self._tail.extend(page)
-                    more = len(page) == PAGE
-        except LogError as error:
-            self._failure = error
-            self._tail.ring()
+        """Read what others wrote, once for all subscriptions, until cancelled; what stops this stops them."""
+        while True:
+            await _wait(self._news, self._poll)
+            self._news.clear()
+            more = self._followers > 0
+            while more:
+                page = await self._page_or_nothing(self._tail.end)
+                self._tail.extend(page)
+                more = len(page) == PAGE
 
     async def close(self) -> None:
         self._closed = True
@@ -284,6 +296,18 @@ class PostgresLog:
 
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
+
+
+def _stopped(cause: BaseException | None) -> Closed:
+    error = Closed(f"the log has stopped at an error of its own: open it again; nothing was written ({cause!r})")
+    error.__cause__ = cause
+    return error
+
+
+def _unanswered(cause: BaseException | None) -> OutcomeUnknown:
+    error = OutcomeUnknown(f"the log stopped before it could answer: open it, and append the same again ({cause!r})")
+    error.__cause__ = cause
+    return error
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

@@ -12,6 +12,14 @@ from events.errors import Invalid
 SCHEMA: Final = "verifier"
 """The schema of a log whose URL names none."""
 
+PARAMETERS: Final = frozenset(
+    ("application_name", "dbname", "gsslib", "host", "krbsrvname", "options", "passfile", "password", "port", "service",
+     "sslcert", "sslcrl", "sslkey", "sslmode", "sslnegotiation", "sslpassword", "sslrootcert",
+     "ssl_max_protocol_version", "ssl_min_protocol_version", "target_session_attrs", "user")
+)  # fmt: skip
+"""What a URL may say beside the schema: what both asyncpg and libpq understand, and alike. asyncpg would send anything
+else to the server, as a setting that it doesn't know."""
+
 _HOST_FORM: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:@\[\]]*)(:[0-9]+)?")
 _SCHEMA_FORM: Final = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,47}")
 
@@ -31,7 +39,7 @@ class Place:
 
 
 def place_of(url: str) -> Place:
-    """Read `postgresql://user:password@host:port/database?schema=name`; any other parameter is libpq's.
+    """Read `postgresql://user:password@host:port/database?schema=name`; any other parameter is one of `PARAMETERS`.
 
     Raises `Invalid` for what is no such URL, without repeating it: it may hold a password.
     """
@@ -39,12 +47,19 @@ def place_of(url: str) -> Place:
         parts = urlsplit(url)
         given = parse_qsl(parts.query, strict_parsing=bool(parts.query))
         who, _, where = parts.netloc.rpartition("@")
-        understood = "@" not in parts.path and all(_HOST_FORM.fullmatch(host) for host in where.split(","))
+        unknown = [name for name, _ in given if name not in PARAMETERS and name != "schema"]
+        # A sign that belongs to a password divides the URL at the wrong place.
+        divided = "@" in parts.path or ("@" in parts.query and unknown) or parts.fragment
+        understood = not divided and all(_HOST_FORM.fullmatch(host) for host in where.split(","))
     except ValueError:
         understood = False
     if not understood:
         # What could not be read may be part of a password, so it is not named, not even as a cause.
         raise Invalid("this is not the URL of a database: use postgresql://user@host:port/database?schema=name")
+    if unknown:
+        raise Invalid(
+            f"the URL of a log has no parameter {unknown[0]!r}: it has schema, {', '.join(sorted(PARAMETERS))}"
+        )
     schemas = [value for name, value in given if name == "schema"] or [SCHEMA]
     if len(schemas) > 1 or not _SCHEMA_FORM.fullmatch(schemas[0]):
         raise Invalid(

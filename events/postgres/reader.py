@@ -15,7 +15,7 @@ import asyncpg
 from events.errors import Closed, Damaged
 from events.log import PAGE, Recorded
 from events.postgres.place import Place
-from events.postgres.session import LOST, close, connect, explain, explain_connecting
+from events.postgres.session import LOST, close, connect, explain_reading, holds
 
 _END: Final = 2**63 - 1
 _HEAD: Final = "SELECT position FROM head"
@@ -64,7 +64,7 @@ class Reader:
 
     async def page_of(self, stream: str, *, after: int, upto: int | None = None) -> Sequence[Recorded]:
         """Return the next events of a stream after a position, empty where there are none."""
-        if not stream.isascii() or "\0" in stream:  # none such is ever recorded, and PostgreSQL can't look for it
+        if not holds(stream):  # PostgreSQL can't look for it
             return []
         return await self._page(_STREAM, after, _END if upto is None else upto, stream)
 
@@ -91,7 +91,7 @@ class Reader:
                 except (*LOST, asyncpg.PostgresError) as error:
                     self._check_open()
                     if not (kept and connection.is_closed()):
-                        raise explain(error, 0) or explain_connecting(error, self._place) from error
+                        raise explain_reading(error, self._place) from error
 
     async def _fetch_on(self, connection: asyncpg.Connection, statement: str, *values: str | int) -> Sequence[Any]:
         self._busy.add(connection)
@@ -111,10 +111,7 @@ class Reader:
 
     async def _connect(self) -> asyncpg.Connection:
         settings = {"default_transaction_read_only": "on"}
-        try:
-            return await connect(self._place, name="reader", timeout=self._timeout, settings=settings)
-        except (*LOST, asyncpg.PostgresError) as error:
-            raise explain_connecting(error, self._place) from error
+        return await connect(self._place, name="reader", timeout=self._timeout, settings=settings)
 
     def _check_open(self) -> None:
         if self._closed:

@@ -9,11 +9,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-import asyncpg
-
 from events.errors import Busy, Invalid, LogError, SchemaMismatch
 from events.postgres.place import Place
-from events.postgres.session import LOST, close, connect, explain, explain_connecting
+from events.postgres.session import connected
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -61,20 +59,12 @@ async def version(place: Place) -> str | None:
 
     A log whose tables have no version is one of before the first: it has the version "".
     """
-    try:
-        connection = await connect(place, name="schema", timeout=_PATIENCE)
-    except (*LOST, asyncpg.PostgresError) as error:
-        raise explain_connecting(error, place) from error
-    try:
+    async with connected(place, name="schema", timeout=_PATIENCE) as connection:
         has_version, has_tables = await connection.fetchrow(_LOOK, place.schema)
         if has_version:
             return await connection.fetchval(_VERSION) or ""
         if has_tables:
             raise SchemaMismatch(f"schema {place.schema!r} holds other tables and is not a log's; name another schema")
-    except (*LOST, asyncpg.PostgresError) as error:
-        raise explain(error, 0) or explain_connecting(error, place) from error
-    finally:
-        await close(connection)
     return None
 
 
@@ -124,26 +114,30 @@ def _migrate(place: Place) -> None:
 
     from events.migrations.upgrading import upgrade
 
+    needed = "CREATE on the schema"
     try:
         with engine_of(place).begin() as link:
             # Until the transaction ends: whoever comes at the same time waits, and then finds it done.
             link.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": place.channel})
-            link.execute(text(f"CREATE SCHEMA IF NOT EXISTS {place.schema}"))
+            # Looked at first: IF NOT EXISTS would ask for the right to make one also where it is there.
+            if not link.execute(text("SELECT to_regnamespace(:schema) IS NOT NULL"), {"schema": place.schema}).scalar():
+                needed = "CREATE on the database"
+                link.execute(text(f"CREATE SCHEMA {place.schema}"))
             made = link.execute(text("SELECT to_regclass('alembic_version')")).scalar()
             found = link.execute(text(_VERSION)).scalar() if made else None
             if found and not _in_history(found):
                 raise _newer(found)
             upgrade(link)
     except DBAPIError as error:
-        raise _explain_migrating(error, place) from error
+        raise _explain_migrating(error, place, needed) from error
 
 
-def _explain_migrating(error: DBAPIError, place: Place) -> LogError:
+def _explain_migrating(error: DBAPIError, place: Place, needed: str) -> LogError:
     why = error.orig
     match getattr(why, "sqlstate", None):
         case None | "55P03" | "53300" | "57P01" | "57P03":
             return Busy(f"the log at {place.url} can't be migrated now: try again; nothing was changed ({why})")
         case "42501":
-            return Invalid(f"the role may not make tables at {place.url}: let it create in the schema ({why})")
+            return Invalid(f"the role may not make the tables at {place.url}: grant it {needed} ({why})")
         case _:
             return SchemaMismatch(f"the log at {place.url} could not be migrated: nothing was changed ({why})")

@@ -20,7 +20,7 @@ from asyncpg.prepared_stmt import PreparedStatement
 from events.errors import Busy, Invalid, LogError, OutcomeUnknown
 from events.postgres.commit import Outcome, Restore, Work, perform, prepare
 from events.postgres.place import Place
-from events.postgres.session import LOST, close, connect, explain, explain_connecting
+from events.postgres.session import LOST, close, connect, explain_reading, explain_writing
 
 BATCH_APPENDS: Final = 512
 """The most appends one commit takes."""
@@ -31,7 +31,7 @@ BATCH_BYTES: Final = 4 * 2**20
 _WORTH_HALVING: Final = 48
 """From so many callers on, two commits overlapping with their encoding beat one commit for all."""
 
-_FIRST_PAUSE: Final = 0.02  # seconds between attempts to connect, doubled each time
+_FIRST_PAUSE: Final = 0.02  # seconds between attempts to connect, or to settle an outcome, doubled each time
 _LAST_PAUSE: Final = 0.5
 
 _DURABLE: Final = "SELECT current_setting('fsync') = 'on', current_setting('synchronous_commit') IN ('off', 'local')"
@@ -58,12 +58,15 @@ class Writer:
         self._task: asyncio.Task[None] | None = None
         self._connection: asyncpg.Connection | None = None  # `None` too after an error that left it in doubt
         self._appending: PreparedStatement  # on that connection
-        self._head = 0
 
-    async def open(self) -> None:
-        """Connect, and begin to write. Raises `Invalid`, `Busy`; nothing is left behind then."""
+    async def open(self) -> asyncio.Task[None]:
+        """Connect, and begin to write; return the task that does. It ends when this is closed.
+
+        Raises `Invalid`, `Busy`, `SchemaMismatch`; nothing is left behind then.
+        """
         await self._connect(asyncio.get_running_loop().time() + self._busy_timeout)
         self._task = asyncio.create_task(self._run(), name=f"write {self._place.url}")
+        return self._task
 
     def put(self, work: Work) -> None:
         """Queue work. `done` is called with its answer, in order of commits."""
@@ -80,7 +83,7 @@ class Writer:
         self._stopping = True
         self._wake.set()
         if self._task is not None:
-            await asyncio.shield(self._task)
+            await asyncio.wait([self._task])
 
     # --- the task ------------------------------------------------------------------------------------
 
@@ -151,7 +154,7 @@ class Writer:
         (A restore has no such second try: whether it stands, the head tells whoever goes on with it.)
         """
         clock = asyncio.get_running_loop().time
-        deadline = clock() + self._busy_timeout
+        deadline, pause = clock() + self._busy_timeout, _FIRST_PAUSE
         doubt: Exception | None = None
         while True:
             try:
@@ -161,7 +164,7 @@ class Writer:
             try:
                 return await self._transact(connection, batch, doubted=doubt is not None)
             except Exception as error:  # noqa: BLE001  # the outermost loop: a bug must not leave callers waiting
-                refusal = explain(error, self._head + 1)
+                refusal = explain_writing(error)
                 if refusal is not None and doubt is None:
                     return Outcome([(work, refusal) for work in batch])
                 self._abandon()
@@ -169,15 +172,15 @@ class Writer:
                     return _unknown(batch, error)
                 deadline = deadline if doubt else clock() + self._answer_timeout
                 doubt = error
-                if clock() > deadline:
+                if clock() + pause > deadline:
                     return _unknown(batch, doubt)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LAST_PAUSE)
 
     async def _transact(self, connection: asyncpg.Connection, batch: Sequence[Work], *, doubted: bool) -> Outcome:
         # The server ends a statement that takes too long; this bounds the wait for a server that has gone silent.
         async with asyncio.timeout(self._answer_timeout + self._busy_timeout):
             outcome = await perform(connection, self._appending, batch)
-        if outcome.recorded:
-            self._head = outcome.recorded[-1].position
         outcome.doubted = doubted  # what the first try left in the log is not among what the last one recorded
         return outcome
 
@@ -188,10 +191,9 @@ class Writer:
             self._connection = None
             try:
                 self._connection = await self._new_connection()
-            except (*LOST, asyncpg.PostgresError) as error:
-                why = explain_connecting(error, self._place)
-                if not isinstance(why, Busy) or asyncio.get_running_loop().time() + pause > deadline:
-                    raise why from error
+            except Busy:
+                if asyncio.get_running_loop().time() + pause > deadline:
+                    raise
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LAST_PAUSE)
         return self._connection
@@ -209,8 +211,10 @@ class Writer:
             if weak:  # stronger settings, which wait for replicas, are left as they are
                 await connection.execute("SET synchronous_commit = on")
             self._appending = await prepare(connection)
-        except BaseException:
+        except BaseException as error:
             connection.terminate()
+            if isinstance(error, (*LOST, asyncpg.PostgresError)):
+                raise explain_reading(error, self._place) from error
             raise
         return connection
 

@@ -28,7 +28,7 @@ def _examine(path: Path) -> Condition:
         with closing(connect_reader(path, busy_timeout=1.0)) as connection:
             found = version_of(connection)
     except sqlite3.DatabaseError as error:
-        raise explain(error, 0) or Damaged(0, f"{path} can't be read as a log: {error}") from error
+        raise explain(error) or Damaged(None, f"{path} can't be read as a log: {error}") from error
     beside = [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm")]
     return Condition(
         engine=f"SQLite {sqlite3.sqlite_version}",

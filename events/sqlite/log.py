@@ -195,12 +195,15 @@ class SqliteLog:
             after = page[-1].position
 
     async def subscribe(self, *, after: int = 0) -> AsyncIterator[Sequence[Recorded]]:
-        await self._known_head(after)
+        try:
+            await self._known_head(after)
+        except Closed:  # also while it asked
+            return
         while not self._closed:
             grown = self._tail.grown  # taken before looking: what is committed meanwhile rings it
             page = self._tail.after(after)
             if page is None:
-                page = await self._reader.page(after=after)
+                page = await self._page_or_nothing(after)
             if page:
                 yield page
                 after = page[-1].position
@@ -212,6 +215,12 @@ class SqliteLog:
         if after > head:
             raise ForeignCursor(after, head)
         return head
+
+    async def _page_or_nothing(self, after: int) -> Sequence[Recorded]:
+        try:
+            return await self._reader.page(after=after)
+        except (Busy, Closed):  # the file is locked for a while, or we are closed: a subscription outlives the one
+            return []
 
     async def _wait(self, grown: asyncio.Event) -> None:
         try:

@@ -91,7 +91,7 @@ class Reader:
         try:
             return work(connection)
         except sqlite3.Error as error:
-            raise explain(error, 0) or Damaged(0, f"the log can't be read: {error}") from error
+            raise explain(error) or Damaged(None, f"the log can't be read: {error}") from error
         finally:
             self._idle.append(connection)
 

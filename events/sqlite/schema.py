@@ -93,7 +93,7 @@ def _upgrade(connection: sqlite3.Connection, found: str | None) -> None:
         raise error.orig or error from error
 
 
-def explain(error: Exception, position: int) -> LogError | None:
+def explain(error: Exception) -> LogError | None:
     """Say what an error means to the caller, `None` where it doesn't say whether something was written."""
     if isinstance(error, LogError):
         return error
@@ -109,6 +109,6 @@ def explain(error: Exception, position: int) -> LogError | None:
                 "the log's file, or what SQLite keeps beside it, can't be opened: see who may use the folder"
             )
         case sqlite3.SQLITE_CORRUPT:
-            return Damaged(position, str(error))
+            return Damaged(None, str(error))
         case _:
             return None

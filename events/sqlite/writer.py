@@ -56,7 +56,6 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name=f"write {path.name}", daemon=True)
         # For the thread alone.
         self._connection: sqlite3.Connection | None = None  # `None` too after an error that left it in doubt
-        self._head = 0
         self._unanswered: Outcome | None = None  # committed, but its callers were not told yet
         self._residue = False  # an erased text may still stand in the WAL file
         self._wipe_at = 0.0
@@ -106,7 +105,7 @@ class Writer:
         try:
             migrate(self._connect())
         except Exception as error:  # noqa: BLE001  # the end of this thread: whoever opens the log must hear of it
-            why = explain(error, 0) or Invalid(f"{self._path} can't be opened as a log: {error}")
+            why = explain(error) or Invalid(f"{self._path} can't be opened as a log: {error}")
             why.__cause__ = error if error is not why else error.__cause__
             self._opened.set_exception(why)
             return False
@@ -165,7 +164,7 @@ class Writer:
         try:
             return self._transact(batch)
         except Exception as error:  # noqa: BLE001  # the outermost loop: a bug must not leave callers waiting either
-            if refusals := [(work, why) for work in batch if (why := explain(error, self._head))]:
+            if refusals := [(work, why) for work in batch if (why := explain(error))]:
                 self._roll_back()
                 return Outcome(list(refusals))
             self._disconnect()
@@ -186,8 +185,6 @@ class Writer:
         self._answer()
         # A crash before the commit loses the batch, of which nobody was told. After it, nothing is lost.
         connection.commit()
-        if outcome.recorded:
-            self._head = outcome.recorded[-1].position
         if outcome.erased:
             self._residue, self._wipe_at = True, 0.0
         return outcome

@@ -529,6 +529,24 @@ async def test_a_subscription_ends_when_the_log_is_closed(log: Log) -> None:
         assert await waiting is None
 
 
+async def test_a_subscription_to_a_closed_log_ends_at_once(log: Log) -> None:
+    await log.close()
+
+    async with following(log) as pages:
+        assert await next_page(pages) is None
+
+
+async def test_a_subscription_that_is_behind_ends_when_the_log_is_closed(log: Log) -> None:
+    [event, *_] = await log.append([said() for _ in range(2 * PAGE)])
+    await log.append([erased(event.id)])  # after which nothing is kept in memory
+
+    async with following(log) as pages:
+        await next_page(pages)
+        await log.close()
+
+        assert len([page async for page in pages]) <= 2  # whatever it still had, and no error
+
+
 # --- 10: restoring ---------------------------------------------------------------------------------
 
 
