@@ -22,6 +22,10 @@ _TABLES: Final = (
     )
     """,
     "CREATE INDEX events_by_stream ON events (stream, position)",
+    # For the guard below: however long the log, it looks at its erasures alone.
+    """
+    CREATE INDEX erasures ON events (position) WHERE position('"type":"text.erased"'::bytea IN leaf) > 0
+    """,
     # The one row is the log's lock: who holds it numbers events. Its page has room for versions of it, so
     # that updating it touches no index. `before` is the time that `recorded_at` replaced: an append whose events are
     # all refused puts it back, and could not read it otherwise, because UPDATE returns new values only.

@@ -253,7 +253,7 @@ class PostgresLog:
     async def _page_or_nothing(self, after: int) -> Sequence[Recorded]:
         try:
             return await self._reader.page(after=after)
-        except (Busy, Closed):  # the server is away for a while, or we are: a subscription outlives the one
+        except (Busy, Closed, Invalid):  # the server is away or refuses us for a while: a subscription outlives that
             return []
 
     # --- following, for all subscriptions of the process ---------------------------------------------

@@ -12,6 +12,9 @@ from events.errors import Invalid
 SCHEMA: Final = "verifier"
 """The schema of a log whose URL names none."""
 
+BESIDE: Final = "_views"
+"""How the name of a schema ends that stands beside a log's, for what is computed from it."""
+
 PARAMETERS: Final = frozenset(
     ("application_name", "dbname", "gsslib", "host", "krbsrvname", "options", "passfile", "password", "port", "service",
      "sslcert", "sslcrl", "sslkey", "sslmode", "sslnegotiation", "sslpassword", "sslrootcert",
@@ -65,6 +68,10 @@ def place_of(url: str) -> Place:
         raise Invalid(
             f"{schemas[-1]!r} can't be the schema of a log: use one name of small letters, digits and underscores,"
             " 48 at the most, that doesn't begin with pg_"
+        )
+    if schemas[0].endswith(BESIDE):
+        raise Invalid(
+            f"a log's schema doesn't end in {BESIDE}: there stand the views of another log; choose another name"
         )
     user = who.partition(":")[0]
     others = urlencode([pair for pair in given if pair[0] != "schema"], quote_via=quote)  # libpq knows no "+"

@@ -113,6 +113,7 @@ def test_a_url_is_shown_without_what_is_secret(url: str, shown: str) -> None:
         "postgresql://ada:1#secret@db/news",
         "postgresql://db/news?schema=Secret",
         "postgresql://db/news?schema=pg_x",
+        "postgresql://db/news?schema=desk_views",
         "postgresql://db/news?schema=a&schema=b",
     ],
 )
