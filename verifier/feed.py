@@ -144,7 +144,7 @@ class Feed:
             self._floor = self._ceiling = self._views.position
             return
         while self._ceiling < self._views.position:
-            frames, upto = await self._read(self._ceiling)
+            frames, upto = await self._read_whole(self._ceiling)
             self._push(frames)
             self._ceiling = upto
 
@@ -182,6 +182,14 @@ class Feed:
     def _wake(self) -> None:
         self._grown.set()
         self._grown = asyncio.Event()
+
+    async def _read_whole(self, after: int) -> tuple[list[Frame], int]:
+        """Read the changes after a position, once more where a text was erased meanwhile: they may hold it."""
+        while True:
+            erasures = self._views.erasures
+            read = await self._read(after)
+            if erasures == self._views.erasures:
+                return read
 
     async def _read(self, after: int) -> tuple[list[Frame], int]:
         """Read the changes after a position from the rows: whole positions, and up to where they are all."""
@@ -239,7 +247,7 @@ class Feed:
                 self._purge()
                 if number is None or number < self._trimmed:
                     if seen < self._floor:
-                        frames, seen = await self._read(seen)
+                        frames, seen = await self._read_whole(seen)
                     else:
                         frames = []
                         number = self._trimmed + bisect_right(self._ring, seen, key=lambda frame: frame.position)

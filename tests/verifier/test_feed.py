@@ -257,6 +257,43 @@ async def test_an_erased_name_is_in_no_frame_any_more() -> None:
         assert b"denied by" in data
 
 
+async def test_what_was_read_before_an_erasure_is_pushed_to_nobody_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with desk() as one:
+        await one.settle()
+        read, under_way, go_on = one.views.read, asyncio.Event(), asyncio.Event()
+
+        async def slowly(work: Any) -> Any:
+            answer = await read(work)
+            if not under_way.is_set():
+                under_way.set()
+                await go_on.wait()
+            return answer
+
+        async with aclosing(one.feed.frames(after=0)) as first:
+            asking = asyncio.ensure_future(anext(first))
+            while not one.feed.subscribers:
+                await asyncio.sleep(0)
+            monkeypatch.setattr(one.views, "read", slowly)
+            claim = await one.newsroom.claim("The letter is authentic")
+            said = await one.newsroom.say(claim, "Jane Whistleblower")
+            await under_way.wait()
+
+            await one.newsroom.erase(f"claim:{claim}", said, "identity")
+            await one.settle()
+            async with aclosing(one.feed.frames()) as second:
+                waiting = asyncio.ensure_future(anext(second))
+                while one.feed.subscribers < 2:
+                    await asyncio.sleep(0)
+                go_on.set()
+                frames = await asking
+                async with aclosing(one.feed.frames(after=0)) as third:
+                    frames += await anext(third)
+                waiting.cancel()
+                await asyncio.gather(waiting, return_exceptions=True)
+
+        assert b"Jane" not in frames
+
+
 async def test_raw_events_come_in_order_and_go_on_live() -> None:
     async with desk(heartbeat=0.01) as d:
         claim = await d.newsroom.claim("The letter is authentic")
