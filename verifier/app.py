@@ -45,6 +45,8 @@ class Desk:
     registrar: Registrar
     rebuilding: Rebuilding
     meters: Meters
+    tailer: Tailer | None
+    """What hears of other processes' facts, where several may write the log."""
 
 
 @asynccontextmanager
@@ -66,11 +68,12 @@ async def open_desk(url: str, *, read_only: bool = False) -> AsyncIterator[Desk]
         if read_only:
             await views.catch_up()
         feed, rebuilding = Feed(log, views), Rebuilding(views)
-        desk = assemble(log, views, adopted, feed=feed, rebuilding=rebuilding, evidence=evidence_of(url))
+        desk = assemble(log, views, adopted, feed=feed, rebuilding=rebuilding, evidence=evidence_of(url), tailer=tailer)
         if tailer is not None:
             tailer.tell(desk.registrar.registry.learn)
             tailer.tell(desk.queries.hear)
-        following = [asyncio.create_task(follower.run(), name=type(follower).__name__) for follower in (views, feed)]
+        followers = (views, feed) if tailer is None else (tailer, views, feed)
+        following = [asyncio.create_task(follower.run(), name=type(follower).__name__) for follower in followers]
         try:
             yield desk
         finally:
@@ -83,10 +86,17 @@ async def open_desk(url: str, *, read_only: bool = False) -> AsyncIterator[Desk]
 
 
 def assemble(
-    log: Log, views: Views, adopted: Adopted, *, feed: Feed, rebuilding: Rebuilding, evidence: Snapshots
+    log: Log,
+    views: Views,
+    adopted: Adopted,
+    *,
+    feed: Feed,
+    rebuilding: Rebuilding,
+    evidence: Snapshots,
+    tailer: Tailer | None = None,
 ) -> Desk:
     """Put together what works on an open log and its views. Opens and starts nothing."""
-    queries = Queries(log, views, adopted)
+    queries = Queries(log, views, adopted, tailer)
     registry = Registry(log, Sources(log), Stories(log), adopted)
     folds, queues = Folds(log), Queues()
     decider = Decider(log, evidence=evidence, adopted=adopted, folds=folds, registry=registry)
@@ -121,6 +131,7 @@ def assemble(
         registrar=registrar,
         rebuilding=rebuilding,
         meters=meters,
+        tailer=tailer,
     )
 
 
@@ -146,6 +157,6 @@ def file_of(url: str) -> Path | None:
 
 
 def views_place(url: str) -> Path | None:
-    """Return where the views of a log are: beside it, in a file that may be deleted at any time."""
+    """Return where the views of a log are: beside it, in a file that may be deleted while no process has it open."""
     path = file_of(url)
     return path.with_suffix(".views.db") if path else None

@@ -9,10 +9,11 @@ from typing import Any, Final
 
 import msgspec
 
+from events import errors as log_errors
 from verifier.app import Desk
 from verifier.errors import Invalid, Problem, TooLarge, document_of
 from verifier.handler.answering import in_brief
-from verifier.handler.appending import Caller
+from verifier.handler.appending import Caller, translate
 from verifier.handler.together import Answered, Request, can_join
 from verifier.keys import check_key
 from verifier.naming import is_id
@@ -116,7 +117,12 @@ async def _alone(desk: Desk, line: Line, answers: dict[int, Answered]) -> None:
 
 async def _together(desk: Desk, lines: Sequence[Line], answers: dict[int, Answered]) -> None:
     requests = [Request(claim=line.ids["id"], command=line.command, caller=line.caller) for line in lines]
-    answered = await desk.together.handle(requests, answer=in_brief)
+    try:
+        if desk.tailer is not None:
+            await desk.tailer.level()
+        answered = await desk.together.handle(requests, answer=in_brief)
+    except log_errors.LogError as error:
+        answered = [translate(error, request.caller.key) for request in requests]
     answers |= zip((line.place for line in lines), answered, strict=True)
 
 

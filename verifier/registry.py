@@ -220,14 +220,18 @@ class Registry:
     async def adopt(self, command: AdoptPolicy, actor: str, digest: str) -> Target:
         """Decide to serve another policy from here on."""
         policy = policy_named(command.policy)
+        last = 0
         async for page in self._log.read("log"):  # nothing is refused from what is remembered
             for event in page:
                 self._adopted.learn(event)
+                last = event.position
         if policy.id == self._adopted.at().id:
             raise Refused(f"{policy.id} is in force already: choose another one", rule="nothing-changed")
         fact = PolicyAdopted(policy=policy.id, digest=policy.digest)
         return Target(
-            id=policy.id, drafts=[_draft("log", fact, actor, digest, Wording(reason=command.reason))], after={}
+            id=policy.id,
+            drafts=[_draft("log", fact, actor, digest, Wording(reason=command.reason))],
+            after={"log": last},
         )
 
     async def erase(self, stream: str, command: Erase, actor: str, digest: str) -> Target:

@@ -174,7 +174,7 @@ async def _policies(desk: Desk, asked: Asked) -> dict[str, Any]:
 
 
 async def _health(desk: Desk, asked: Asked) -> dict[str, Any]:
-    return await health(desk)
+    return (await health(desk)).answer
 
 
 # --- orders ----------------------------------------------------------------------------------------
@@ -228,7 +228,7 @@ async def _rebuild(
     desk: Desk, ids: Mapping[str, str], asked: Nothing, caller: Caller, answer: Answer
 ) -> dict[str, Any]:
     desk.rebuilding.start()
-    return await health(desk)
+    return (await health(desk)).answer
 
 
 # --- the table -------------------------------------------------------------------------------------
@@ -326,6 +326,8 @@ async def carry_out(
 ) -> dict[str, Any]:
     """Carry out a command that was checked, and answer it. Raises a `Problem`."""
     try:
+        if desk.tailer is not None:
+            await desk.tailer.level()
         return await route.do(desk, ids, command, caller, answer)
     except log_errors.LogError as error:
         raise translate(error, caller.key) from error

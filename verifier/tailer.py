@@ -1,8 +1,8 @@
 """The newest facts, as this process hears of them, whoever recorded them.
 
 Several processes may write one log. What each remembers beside the claims (sources, stories, the policy in force,
-wordings that the views don't have yet) must not stay as it was when another one has written: so one tailer per
-process reads each new event once, and tells whoever asked to be told.
+wordings that the views don't have yet) must not stay as it was when another one has written: so one tailer in
+each process that shares its log reads each new event once, and tells whoever asked to be told.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ from collections.abc import Callable, Sequence
 from typing import Final, Self
 
 from events.contracts import TextErased
-from events.errors import Busy
+from events.errors import Busy, Invalid
 from events.log import Log, Recorded
 
 ERASURES: Final = 10_000
 """How many erasures are remembered that nobody has counted yet."""
+
+LEVEL: Final = 2.0
+"""How many seconds a command waits until this process has heard of what others recorded before it."""
 
 RETRY: Final = 1.0
 """How many seconds pass before a log that couldn't be reached is read again."""
@@ -33,6 +36,8 @@ class Tailer:
         self._listeners: list[Callable[[Recorded], object]] = []
         self._erasures: deque[int] = deque(maxlen=ERASURES)
         self._moved = asyncio.Event()  # replaced at each move, so that everyone who waits wakes once
+        self._next: asyncio.Task[int] | None = None  # a look at the head that has not begun, and may be joined
+        self._looking = asyncio.Lock()
 
     @classmethod
     async def open(cls, log: Log) -> Self:
@@ -49,7 +54,7 @@ class Tailer:
             try:
                 async for page in self._log.subscribe(after=self.position):
                     self._take(page)
-            except Busy:
+            except (Busy, Invalid):  # away, or it refuses us for a while
                 await asyncio.sleep(RETRY)  # nobody tells when the log can be reached again
             else:
                 return
@@ -73,6 +78,23 @@ class Tailer:
         except TimeoutError:
             pass
         return self.position >= position
+
+    async def level(self) -> None:
+        """Wait until everybody was told of all that was recorded when this was asked.
+
+        So a command that is decided after it knows what others had been told was recorded: who a name means, what
+        was erased, which policy is in force. Raises `Busy`, also where nobody reads any more.
+        """
+        if self._next is None:
+            self._next = asyncio.create_task(self._look(), name="look at the head")
+        head = await asyncio.shield(self._next)
+        if not await self.reached(head, LEVEL):
+            raise Busy(f"this process has heard of {self.position} events and others recorded {head}: try again")
+
+    async def _look(self) -> int:
+        async with self._looking:
+            self._next = None  # who asks from here on may know of more than we shall see
+            return await self._log.head()
 
     def erased(self, upto: int) -> int:
         """Return how many texts were erased up to a position that weren't asked about before."""

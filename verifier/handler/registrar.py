@@ -123,13 +123,16 @@ class Registrar:
         """Serve another policy from here on."""
         digest = command_digest(command, "", caller.key)
         async with self._queues.hold("log"):
-            policy = policy_named(command.policy)
-            if (again := await self._recorded_before("log", policy.id, digest, caller)) is not None:
-                return again
-            target = await self.registry.adopt(command, caller.actor, digest)
-            answer = await self._try(target, command, caller)
-        assert answer is not None  # nothing was compared, so nothing can conflict
-        return answer
+            for attempt in range(TRIES):
+                policy = policy_named(command.policy)
+                if (again := await self._recorded_before("log", policy.id, digest, caller)) is not None:
+                    return again
+                target = await self.registry.adopt(command, caller.actor, digest)
+                answer = await self._try(target, command, caller)
+                if answer is not None:
+                    return answer
+                await jitter(attempt)
+        raise Busy("others are adopting policies all the time: wait and try again with the same key")
 
     async def _on_source(
         self, source: str | None, command: RegisterSource | SourceCommand, caller: Caller, digest: str

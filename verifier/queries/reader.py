@@ -19,7 +19,7 @@ from verifier.adopted import Adopted
 from verifier.errors import Invalid, NotFound, ViewsBehind
 from verifier.fold import Folds, fold
 from verifier.naming import is_id, normal, source_id, story_id
-from verifier.policy import policy_named
+from verifier.policy import Policy, policy_named
 from verifier.projections import Reading, Views
 from verifier.queries.claims import (
     Answer,
@@ -42,6 +42,7 @@ from verifier.queries.sources import (
     story_rows,
 )
 from verifier.queries.wordings import Wordings
+from verifier.tailer import Tailer
 from verifier.times import instant
 
 T = TypeVar("T")
@@ -62,8 +63,9 @@ TAIL: Final = 6
 class Queries:
     """What can be asked of a log and its views."""
 
-    def __init__(self, log: Log, views: Views, adopted: Adopted) -> None:
+    def __init__(self, log: Log, views: Views, adopted: Adopted, tailer: Tailer | None = None) -> None:
         self._log = log
+        self._tailer = tailer
         self._views = views
         self._adopted = adopted
         self._folds = Folds(log)
@@ -136,7 +138,7 @@ class Queries:
             if len(items) > limit:
                 break
         position = max(head, folded.position)
-        policy = self._adopted.at(position)
+        policy = await self._in_force(position)
         cut = items[:limit]
         return {
             "items": cut,
@@ -379,6 +381,14 @@ class Queries:
             raise Invalid(str(ForeignCursor(position, head)), position=head)
         return head
 
+    async def _in_force(self, position: int) -> Policy:
+        """Return the policy that was in force at a position. Raises `ViewsBehind` where another process recorded
+        so far and we have not heard of it in time."""
+        if self._tailer is not None and not await self._tailer.reached(position, WAIT):
+            at = self._tailer.position
+            raise ViewsBehind(f"this process has heard of {at} events, not yet of {position}: ask again", position=at)
+        return self._adopted.at(position)
+
     async def _read(self, work: Callable[[Reading], T]) -> T:
         return await self._views.read(work)
 
@@ -398,7 +408,7 @@ class Queries:
             if as_of is not None and (await fresh(self._folds, id)).position:
                 raise NotFound(f"claim {id} was not registered by position {position}: ask as of a later one", claim=id)
             self._no_claim(id)
-        rules = policy_named(policy) if policy else self._adopted.at(position)
+        rules = policy_named(policy) if policy else await self._in_force(position)
         moment = instant(said_by, "said_by", end=True) if said_by else None
         assessment = folded.assess_said_by(rules, moment) if moment else folded.assess(rules)
         basis = render.basis(self._log.id, position, await recorded_at(self._log, position))
