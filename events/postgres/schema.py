@@ -32,7 +32,7 @@ _VERSION: Final = "SELECT version_num FROM alembic_version"
 async def prepare(place: Place, *, may_make: bool) -> None:
     """Make the tables of a log that isn't there yet, if it may be made, and check those of one that is.
 
-    Raises `Invalid` where there is no log and none may be made, `SchemaMismatch` for tables of another
+    Raises `Invalid` where there is no log and none may be made, or not in this encoding, `SchemaMismatch` for tables of another
     version and for a schema that is not a log's, `Busy` where the database can't be reached.
     """
     found = await version(place)
@@ -60,6 +60,12 @@ async def version(place: Place) -> str | None:
     A log whose tables have no version is one of before the first: it has the version "".
     """
     async with connected(place, name="schema", timeout=_PATIENCE) as connection:
+        encoding = await connection.fetchval("SHOW server_encoding")
+        if encoding != "UTF8":
+            raise Invalid(
+                f"the database at {place.url} holds texts as {encoding}, which can't hold every text: make one with"
+                " CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+            )
         has_version, has_tables = await connection.fetchrow(_LOOK, place.schema)
         if has_version:
             return await connection.fetchval(_VERSION) or ""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from collections.abc import Awaitable, Callable
 
+import asyncpg
 import psycopg
 import pytest
 from console import a_role
@@ -123,3 +125,15 @@ def test_a_url_that_can_not_be_read_is_refused_without_repeating_it(url: str) ->
 
     assert "secret" not in str(refusal.value)
     assert refusal.value.__cause__ is None
+
+
+async def test_a_database_that_can_not_hold_every_text_is_refused(postgres: Server) -> None:
+    name = f"latin_{secrets.token_hex(4)}"
+    connection = await asyncpg.connect(postgres.superuser)
+    try:
+        await connection.execute(f"CREATE DATABASE {name} OWNER desk ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+    finally:
+        await connection.close()
+
+    with pytest.raises(Invalid, match="ENCODING 'UTF8'"):
+        await open_log(postgres.url("newsroom").replace("/desk?", f"/{name}?"))
