@@ -32,8 +32,9 @@ _VERSION: Final = "SELECT version_num FROM alembic_version"
 async def prepare(place: Place, *, may_make: bool) -> None:
     """Make the tables of a log that isn't there yet, if it may be made, and check those of one that is.
 
-    Raises `Invalid` where there is no log and none may be made, or not in this encoding, `SchemaMismatch` for tables of another
-    version and for a schema that is not a log's, `Busy` where the database can't be reached.
+    Raises `Invalid` where there is no log and none may be made, or not in a database of this encoding,
+    `SchemaMismatch` for tables of another version and for a schema that is not a log's, `Busy` where the database
+    can't be reached.
     """
     found = await version(place)
     if found is None and may_make:
