@@ -61,6 +61,8 @@ async def batch(desk: Desk, lines: Sequence[Any], actor: str) -> list[dict[str, 
             lanes = {about: lane for about, lane in lanes.items() if lane}
     for place, line in enumerate(lines):
         answered = answers[place]
+        if not isinstance(answered, Problem):
+            desk.views.burst.recorded = max(desk.views.burst.recorded, answered["written_at"])
         given = line.get("type") if isinstance(line, Mapping) else None
         count(desk, given, answered.slug if isinstance(answered, Problem) else RECORDED)
     return [_document(line, answers[place]) for place, line in enumerate(lines)]

@@ -206,6 +206,14 @@ async def test_the_views_wait_for_the_end_of_a_batch_unless_somebody_wants_to_kn
     assert wanted
 
 
+async def test_what_a_batch_recorded_is_found_by_whoever_reads_after_it(desk: Desk) -> None:
+    [answer] = await batches.batch(desk, [{"key": "1", "type": "claim.registered", "text": "They plan to leave"}], "a")
+
+    page = await desk.queries.claims()
+
+    assert [claim["id"] for claim in page["items"]] == [answer["result"]["id"]]
+
+
 async def test_after_a_batch_the_views_go_on_by_themselves(desk: Desk) -> None:
     line = {"key": "1", "type": "claim.registered", "text": "They plan to leave"}
 

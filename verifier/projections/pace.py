@@ -1,10 +1,10 @@
-"""How the follower keeps pace: much at once where it is far behind."""
+"""How the follower keeps pace: much at once where it is far behind, and a rest after each slice of a rebuild."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final
 
@@ -13,13 +13,22 @@ import anyio
 from events.log import PAGE, Recorded
 from verifier.slices import SLICE
 
+Progress = Callable[[int, int], None]
+"""Told how far a rebuild is: the position it has reached, and the one it is to reach."""
+
 REST: Final = SLICE
-"""How many seconds a rebuild leaves to the others then, whom nothing hurries."""
+"""How many seconds a rebuild, which nothing hurries, leaves to the others after each slice of the event loop."""
 
 BREATH: Final = 0.05
 """How many seconds may lie between two batches of one burst."""
 
-PATIENCE: Final = 0.2
+BURST_READ: Final = 0.5
+"""How many seconds a read waits for what batches have recorded, while the views catch up with it."""
+
+LONGEST_BURST: Final = 5.0
+"""How many seconds views that nobody else keeps or reads wait for the end of a burst: so they never lag for long."""
+
+BURST_WAIT: Final = 0.2
 """How many seconds whoever keeps the views for other processes waits for the end of a burst."""
 
 AT_ONCE: Final = 20 * PAGE
@@ -36,7 +45,9 @@ class Burst:
     several processes read, those who want to know may be in another one.
     """
 
-    def __init__(self, patience: float | None = None) -> None:
+    def __init__(self, patience: float) -> None:
+        self.recorded = 0
+        """The last position that a burst has recorded and acknowledged."""
         self._patience = patience
         self._held = 0
         self._calm = asyncio.Event()
