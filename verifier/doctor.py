@@ -25,8 +25,9 @@ from events.errors import LogError
 from events.log import Log
 from events.open import database_of, examine, holder_of, open_log
 from verifier.app import several, views_place
+from verifier.errors import Problem
 from verifier.health import lag_of
-from verifier.projections.database import CutOff, Place
+from verifier.projections.database import Place
 from verifier.projections.looking import look_at
 from verifier.projections.sqlite import SqlitePlace
 from verifier.settings import READY_LAG
@@ -37,7 +38,7 @@ LOW: Final = 256 * 2**20
 CLOCKS: Final = 5.0
 """By how many seconds two clocks may differ."""
 
-PATIENCE: Final = 5.0
+SERVER_WAIT: Final = 5.0
 """How many seconds a server has to answer."""
 
 
@@ -152,8 +153,8 @@ async def _look_at_views(report: Report, url: str, log: Log, head: int, ready_la
     holder = holder_of(url)
     try:
         kept = await look_at(_views_of(url))
-    except CutOff as error:
-        report.wrong.append(f"the views can't be looked at ({error}): see whether their database runs")
+    except Problem as problem:
+        report.wrong.append(problem.detail)
         return
     keeper = f"process {holder.pid}" if holder else kept.keeper if kept else None
     section |= {"kept_by": keeper, "position": None}
@@ -177,7 +178,7 @@ async def _look_at_views(report: Report, url: str, log: Log, head: int, ready_la
 async def _look_at_server(report: Report, address: str) -> None:
     section = report.sections["server"] = {"address": address}
     try:
-        async with httpx.AsyncClient(base_url=address, timeout=PATIENCE) as http:
+        async with httpx.AsyncClient(base_url=address, timeout=SERVER_WAIT) as http:
             asked = datetime.now(UTC)
             ready = await http.get("/readyz")
             health = (await http.get("/api/v1/health")).raise_for_status().json()

@@ -7,12 +7,14 @@ from contextlib import AsyncExitStack
 from typing import Any, Literal
 
 import msgspec
+import structlog
 
 from events import errors as log_errors
 from verifier import batches, parsing, routes
 from verifier.app import Desk, open_desk
 from verifier.errors import Invalid, Problem, ReadOnly
 from verifier.handler.appending import Caller, translate
+from verifier.logs import configure
 from verifier.parameters import Asked, EventsParams, FeedParams
 from verifier.settings import default_actor
 
@@ -92,6 +94,8 @@ async def open_embedded(url: str, *, actor: str | None = None, read_only: bool =
     Raises `ReadOnly` with the address where another process serves it, and `Invalid` for what is no
     log's URL.
     """
+    if not structlog.is_configured():  # unasked, it would write to standard output, with local variables
+        configure("warning", "console")
     opened = AsyncExitStack()
     try:
         desk = await opened.enter_async_context(open_desk(url, read_only=read_only))

@@ -19,7 +19,7 @@ from verifier.app import Desk
 from verifier.errors import NotReady
 from verifier.settings import READY_LAG
 
-PATIENCE: Final = 2.0
+HEAD_WAIT: Final = 2.0
 """How many seconds a log has to say where its head is."""
 
 
@@ -29,6 +29,42 @@ class Lag:
 
     events: int
     seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """How a desk is: where its log and its views are, why these have stopped, where they have, how far a rebuild is,
+    and why the last one came to nothing, where it did."""
+
+    log: str
+    head: int
+    views: int
+    lag: Lag
+    stopped: str | None
+    rebuilding: int | None
+    failure: str | None
+
+    @property
+    def how_far(self) -> dict[str, Any]:
+        """Where log and views are, under the names that answers have for it."""
+        return {
+            "head": self.head,
+            "views": self.views,
+            "lag_events": self.lag.events,
+            "lag_seconds": round(self.lag.seconds, 3),
+            "rebuilding": self.rebuilding,
+        }
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        """All of it, in the shape of `answers.Health`."""
+        return {
+            "status": "ok" if self.stopped is None else "views stopped",
+            "log": self.log,
+            **self.how_far,
+            "version": __version__,
+            "detail": self.stopped or self.failure,
+        }
 
 
 async def lag_of(log: Log, position: int, head: int) -> Lag:
@@ -45,50 +81,48 @@ async def lag_of(log: Log, position: int, head: int) -> Lag:
     return Lag(events=head - position, seconds=max(0.0, (datetime.now(UTC) - recorded).total_seconds()))
 
 
-async def health(desk: Desk) -> dict[str, Any]:
-    """Say how far log and views are, in the shape of `answers.Health`. Raises what reading the log does."""
+async def health(desk: Desk, *, within: float = HEAD_WAIT) -> Health:
+    """Say how far log and views are.
+
+    Raises what reading the log does, and `events.errors.Busy` where that takes longer than some seconds.
+    """
     views = desk.views.position
-    head = await desk.log.head()
-    lag = await lag_of(desk.log, views, head)
-    error = desk.views.error
-    return {
-        "status": "ok" if error is None else "views stopped",
-        "log": desk.log.id,
-        "head": head,
-        "views": views,
-        "lag_events": lag.events,
-        "lag_seconds": round(lag.seconds, 3),
-        "version": __version__,
-        "rebuilding": desk.rebuilding.position,
-        "detail": error or desk.rebuilding.failure,
-    }
+    try:
+        async with asyncio.timeout(within):
+            head = await desk.log.head()
+            lag = await lag_of(desk.log, views, head)
+    except TimeoutError as error:
+        raise log_errors.Busy(
+            f"it has not answered within {within:g} seconds: look at its disk or its database, and ask again"
+        ) from error
+    return Health(
+        log=desk.log.id,
+        head=head,
+        views=views,
+        lag=lag,
+        stopped=desk.views.error,
+        rebuilding=desk.rebuilding.position,
+        failure=desk.rebuilding.failure,
+    )
 
 
-async def readiness(desk: Desk, *, lag: float = READY_LAG, patience: float = PATIENCE) -> dict[str, Any]:
+async def readiness(desk: Desk, *, lag: float = READY_LAG, within: float = HEAD_WAIT) -> Health:
     """Return the health of a desk that should be sent requests: its log answers, and its views follow closely.
 
-    Raises `NotReady`, which says what is wrong and what to do: the log can't be reached within `patience` seconds,
-    the views have stopped, or they lag by more than `lag` seconds.
+    Raises `NotReady`, which says what is wrong and what to do: the log can't be reached within some seconds, the
+    views have stopped, or they lag by more than `lag` seconds.
     """
     try:
-        async with asyncio.timeout(patience):
-            found = await health(desk)
-    except TimeoutError as error:
-        raise NotReady(
-            f"the log has not answered within {patience:g} seconds: look at its disk or its database, and ask again"
-        ) from error
+        found = await health(desk, within=within)
     except log_errors.LogError as error:
-        raise NotReady(f"the log can't be read ({error}): run `verifier doctor` on it") from error
-    if desk.views.error is not None:
-        raise NotReady(f"{desk.views.error}: writes go on, answers grow old; run `verifier doctor`", **_how_far(found))
-    if found["lag_seconds"] > lag:
+        raise NotReady(f"the log can't be read: {error}") from error
+    if found.stopped is not None:
+        raise NotReady(f"{found.stopped}; meanwhile writes go on, and answers grow old", **found.how_far)
+    if found.lag.seconds > lag:
         raise NotReady(
-            f"the views lack {found['lag_events']:,} events, the oldest of them {found['lag_seconds']:.0f} seconds old,"
-            f" and `ready_lag` allows {lag:g}: wait for them to catch up; if they don't, run `verifier doctor`",
-            **_how_far(found),
+            f"the views lack {found.lag.events:,} events, the oldest of them {found.lag.seconds:.0f} seconds old, and"
+            f" `ready_lag` allows {lag:g}: wait for them to catch up; if they don't, start the server again that keeps"
+            " them, and report it",
+            **found.how_far,
         )
     return found
-
-
-def _how_far(found: dict[str, Any]) -> dict[str, Any]:
-    return {name: found[name] for name in ("head", "views", "lag_events", "lag_seconds", "rebuilding")}

@@ -1,20 +1,18 @@
 """Structured logs on standard error: ours and those of the libraries, in one format, one line each.
 
-There is a line for every request, which must cost little beside the request. So routine lines are gathered for a
-moment, then rendered and written together: code that has just run runs faster, and each write by itself would let
-other threads have the interpreter. A warning or an error goes out at once, after everything before it. If the process
-is killed, the routine lines of the last moment are lost; nothing else depends on them.
+A line is rendered by whoever has something to say and written at once, whole, so lines of several threads and of
+several event loops stand in the order in which they were written, and nothing is lost when the process is killed.
 """
 
 from __future__ import annotations
 
-import asyncio
-import atexit
+import json
 import logging
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, TextIO
 
@@ -25,9 +23,6 @@ from structlog.typing import EventDict, Processor
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["console", "json"]
 Render = Callable[[EventDict], str]
-
-MOMENT: Final = 0.05
-"""How many seconds routine lines wait for others, while an event loop runs."""
 
 _encode: Final = msgspec.json.Encoder(enc_hook=repr).encode
 
@@ -47,8 +42,8 @@ def configure(level: Level, format: Format) -> None:
         structlog.processors.format_exc_info,
     ]
     structlog.configure(
-        processors=[*shared, _as_it_is],
-        logger_factory=Lines(sys.stderr, render),
+        processors=[*shared, lambda _logger, _method, event: render(event)],
+        logger_factory=Lines(sys.stderr),
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=False,
     )
@@ -68,46 +63,23 @@ def configure(level: Level, format: Format) -> None:
 
 
 class Lines:
-    """Takes what happened, renders it and writes it to a stream. May be used by several threads."""
+    """Writes lines to a stream, each at once and whole. May be used by several threads."""
 
-    def __init__(self, stream: TextIO, render: Render) -> None:
+    def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._render = render
-        self._waiting: list[EventDict] = []
         self._lock = threading.Lock()
-        atexit.register(self.flush)
 
     def __call__(self, *_: object) -> Lines:
         """Return itself, as the logger of every name."""
         return self
 
-    def info(self, event: EventDict) -> None:
-        """Write a line within a moment, at once where no event loop runs."""
-        with self._lock:
-            self._waiting.append(event)
-            first = len(self._waiting) == 1
-        if first:
-            try:
-                asyncio.get_running_loop().call_later(MOMENT, self.flush)
-            except RuntimeError:
-                self.flush()
-
-    def error(self, event: EventDict) -> None:
-        """Write a line at once, after all that wait."""
-        with self._lock:
-            self._waiting.append(event)
-        self.flush()
-
-    debug = info
-    warning = critical = exception = error
-
-    def flush(self) -> None:
-        """Write all lines that wait; a stream that was closed meanwhile takes none."""
-        with self._lock:
-            waiting, self._waiting = self._waiting, []
-        if waiting and not self._stream.closed:
-            self._stream.write("".join(f"{self._render(event)}\n" for event in waiting))
+    def info(self, line: str) -> None:
+        """Write a line, or nothing where whoever read the stream is gone: that must stop nothing else."""
+        with self._lock, suppress(OSError, ValueError):
+            self._stream.write(f"{line}\n")
             self._stream.flush()
+
+    debug = warning = error = critical = exception = info
 
 
 def _stamp(logger: Any, method: str, event: EventDict) -> EventDict:
@@ -115,12 +87,12 @@ def _stamp(logger: Any, method: str, event: EventDict) -> EventDict:
     return event
 
 
-def _as_it_is(logger: Any, method: str, event: EventDict) -> tuple[tuple[EventDict], dict[str, Any]]:
-    return (event,), {}
-
-
 def _as_json(event: EventDict) -> str:
-    return _encode({**event, "timestamp": _moment(event["timestamp"])}).decode()
+    line = {**event, "timestamp": _moment(event["timestamp"])}
+    try:
+        return _encode(line).decode()
+    except UnicodeEncodeError:  # half a surrogate pair, as a traceback may hold: escaped, so that the line isn't lost
+        return json.dumps(line, default=repr)
 
 
 def _for_people(event: EventDict) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
-from typing import Any, Final
+from typing import Final
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -17,7 +17,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from events.errors import LogError
 from verifier import __version__
 from verifier.app import Desk
-from verifier.health import health
+from verifier.health import HEAD_WAIT, Health, health
 from verifier.meters import SECONDS, Histogram, Meters
 
 MEDIA_TYPE: Final = CONTENT_TYPE_LATEST
@@ -28,7 +28,8 @@ _BOUNDS: Final = (*map(str, SECONDS), "+Inf")
 class Metrics:
     """The metrics of one desk."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, *, within: float = HEAD_WAIT) -> None:
+        self._within = within
         self._desk = desk
         self._process = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
@@ -39,9 +40,9 @@ class Metrics:
         return generate_latest(_Collected([*await self.families(), *self._process.collect()]))
 
     async def families(self) -> Sequence[Metric]:
-        """Return our own. A log that can't be read is told as such, and has no position."""
+        """Return our own. A log that can't be read in time is told as such, and has no position."""
         try:
-            found = await health(self._desk)
+            found = await health(self._desk, within=self._within)
         except LogError:
             found = None
         return [*_of_work(self._desk.meters), *_of_desk(self._desk), *_of_log(found)]
@@ -92,21 +93,21 @@ def _of_desk(desk: Desk) -> Iterator[Metric]:
     )  # fmt: skip
 
 
-def _of_log(found: Mapping[str, Any] | None) -> Iterator[Metric]:
+def _of_log(found: Health | None) -> Iterator[Metric]:
     yield GaugeMetricFamily("verifier_log_reachable", "1 where the log could be read.", value=found is not None)
     if found is None:
         return
-    yield GaugeMetricFamily("verifier_log_head_position", "The last position of the log.", value=found["head"])
-    yield GaugeMetricFamily("verifier_views_position", "The last event that the views contain.", value=found["views"])
-    yield GaugeMetricFamily("verifier_views_lag_events", "Events that the views lack.", value=found["lag_events"])
+    yield GaugeMetricFamily("verifier_log_head_position", "The last position of the log.", value=found.head)
+    yield GaugeMetricFamily("verifier_views_position", "The last event that the views contain.", value=found.views)
+    yield GaugeMetricFamily("verifier_views_lag_events", "Events that the views lack.", value=found.lag.events)
     yield GaugeMetricFamily(
         "verifier_views_lag_seconds", "How long the oldest event that the views lack has been in the log.",
-        value=found["lag_seconds"],
+        value=found.lag.seconds,
     )  # fmt: skip
-    rebuilt = found["rebuilding"]
+    rebuilt = found.rebuilding
     yield GaugeMetricFamily(
         "verifier_views_rebuild_ratio", "How much of the log a rebuild has read; 1 where none is under way.",
-        value=1 if rebuilt is None else min(1.0, rebuilt / max(found["head"], 1)),
+        value=1 if rebuilt is None else min(1.0, rebuilt / max(found.head, 1)),
     )  # fmt: skip
 
 

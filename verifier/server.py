@@ -29,7 +29,7 @@ from verifier.app import Desk, open_desk
 from verifier.errors import Invalid, ReadOnly
 from verifier.settings import Settings
 
-PATIENCE: Final = 5
+GRACE: Final = 5
 """How many seconds a request in flight has to end before it is cut off."""
 
 logger = structlog.get_logger(__name__)
@@ -76,7 +76,7 @@ class Server(uvicorn.Server):
                 log_config=None,
                 server_header=False,
                 proxy_headers=False,
-                timeout_graceful_shutdown=PATIENCE,
+                timeout_graceful_shutdown=GRACE,
             )
         )
         self._desk = desk

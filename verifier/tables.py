@@ -10,7 +10,7 @@ sources         who is talked about
 stories         what gathers claims
 views           how far each set of tables is, and which of them is served
 
-Everything here can be computed again from the log, so the file may be deleted at any time. No row holds a
+Everything here can be computed again from the log, so it may be deleted while no process has it open. No row holds a
 sentence: labels and explanations are rendered when read. Statements have no table: they are read from
 the claim's own stream, where each event carries the names it needs.
 

@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 import httpx
@@ -121,6 +122,86 @@ def test_help_loads_no_client_no_server_and_no_database() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert loaded.stdout == "[]\n"
+
+
+WORDS = {
+    "show": ["aaaaaa"],
+    "explain": ["aaaaaa"],
+    "history": ["aaaaaa"],
+    "import": ["nowhere.jsonl"],
+    "export": ["export.jsonl"],
+    "restore": ["export.jsonl"],
+}
+"""What has to be typed beside the log; whatever a verb needs is in `spoken`."""
+
+SECRET = "sEcReT"
+
+
+def spoken(name: str) -> list[str]:
+    """Every word that a command needs, as the letter a."""
+    required = [parameter for parameter in COMMANDS[name].params if parameter.required]
+    return [word for one in required for word in ([] if one.param_type_name == "argument" else one.opts[:1]) + ["a"]]
+
+
+@pytest.mark.usefixtures("our_logs")
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "demo"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://desk:{SECRET}@127.0.0.1:9/desk?schema=newsroom",
+        f"postgresql://desk@127.0.0.1:9/desk?password={SECRET}",
+        f"postgresql://desk:{SECRET}",
+        f"postgres://desk:{SECRET}@127.0.0.1:9/desk",
+    ],
+)
+def test_no_command_shows_a_password(name: str, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "export.jsonl").write_text("")
+
+    result = CliRunner().invoke(app, [name, *WORDS.get(name, spoken(name)), "--log", url])
+
+    assert SECRET not in result.output
+    assert result.exit_code in ({0} if name == "config" else {1, 2}), result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+def test_no_command_that_succeeds_shows_a_password(postgres_url: str, tmp_path: Path) -> None:
+    password = urlsplit(postgres_url).password
+    assert password is not None
+    desk, file = Desk(postgres_url), tmp_path / "export.jsonl"
+    (tmp_path / "new.jsonl").write_text('{"type": "claim.registered", "text": "A claim"}\n')
+
+    said = [
+        desk("register", "They plan to leave"),
+        desk("import", tmp_path / "new.jsonl"),
+        desk("claims"),
+        desk("rebuild"),
+        desk("replay"),
+        desk("export", file),
+        desk("restore", file),
+        desk("config"),
+        desk("config", "-o", "json"),
+    ]
+
+    assert all(password not in result.output for result in said)
+    assert serve_and_stop(postgres_url, tmp_path).count(password) == 0
+
+
+def serve_and_stop(url: str, folder: Path) -> str:
+    """Everything that a server says from its start to its end."""
+    command = [*PROGRAM, "serve", "--log", url, "--port", "0"]
+    with subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=from_here()
+    ) as process:
+        assert process.stdout is not None
+        first = next(line for line in process.stdout if line.startswith("serving "))
+        process.send_signal(signal.SIGINT)
+        return first + process.stdout.read()
+
+
+def from_here() -> dict[str, str]:
+    """The environment of a process that finds the program where we do."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
 
 # --- recording -------------------------------------------------------------------------------------
@@ -342,7 +423,7 @@ def test_a_command_on_a_log_that_is_served_goes_to_its_server(log: str, on_log: 
 def test_a_log_that_another_process_keeps_to_itself_is_waited_for_and_named(
     log: str, on_log: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reach, "PATIENCE", 0.0)
+    monkeypatch.setattr(reach, "LOG_WAIT", 0.0)
     claim = plan(on_log)["id"]
 
     async def while_another_has_it() -> Result:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import httpx
@@ -26,6 +28,7 @@ from verifier.errors import NotReady
 from verifier.feed import Feed
 from verifier.handler.appending import Caller
 from verifier.health import readiness
+from verifier.metrics import Metrics
 from verifier.projections import Views
 from verifier.projections.sqlite import SqlitePlace
 from verifier.rebuilding import Rebuilding
@@ -69,9 +72,6 @@ def value(text: str, name: str, **labels: str) -> float:
 
 def logged(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     """What was logged as JSON so far."""
-    factory = structlog.get_config()["logger_factory"]
-    assert isinstance(factory, logs.Lines)
-    factory.flush()
     return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
 
 
@@ -115,9 +115,9 @@ async def test_a_lag_is_as_old_as_the_oldest_event_that_the_views_lack() -> None
         await desk.views.catch_up()
         later = await readiness(desk)
 
-    assert (found["lag_events"], later["lag_events"]) == (1, 0)
-    assert found["lag_seconds"] < 30
-    assert later["lag_seconds"] == 0, "an idle log has no lag, however old its head is"
+    assert (found.lag.events, later.lag.events) == (1, 0)
+    assert found.lag.seconds < 30
+    assert later.lag.seconds == 0, "an idle log has no lag, however old its head is"
 
 
 async def test_a_server_whose_views_have_stopped_is_not_ready_and_says_why(place: str) -> None:
@@ -128,7 +128,7 @@ async def test_a_server_whose_views_have_stopped_is_not_ready_and_says_why(place
 
     assert answered.status_code == 503
     assert "KeyError: 7" in answered.json()["detail"]
-    assert "verifier doctor" in answered.json()["detail"]
+    assert "writes go on" in answered.json()["detail"]
 
 
 async def test_a_server_whose_log_is_gone_is_alive_and_not_ready() -> None:
@@ -153,20 +153,33 @@ def test_a_server_whose_database_is_down_is_not_ready_until_it_is_back() -> None
     assert database.password not in down.text
 
 
+class Silent(MemoryLog):
+    """A log that says nothing for a while."""
+
+    silent = False
+
+    async def head(self) -> int:
+        if self.silent:
+            await asyncio.Event().wait()
+        return await super().head()
+
+
 async def test_a_log_that_keeps_silent_is_not_waited_for() -> None:
-    class Silent(MemoryLog):
-        async def head(self) -> int:
-            if self.silent:
-                await asyncio.Event().wait()
-            return await super().head()
-
-        silent = False
-
     async with await Silent.open(create="new") as log, idle_desk(log) as desk:
         log.silent = True
         with pytest.raises(NotReady, match="has not answered within"):
-            await readiness(desk, patience=0.01)
+            await readiness(desk, within=0.01)
         log.silent = False
+
+
+async def test_metrics_do_not_wait_for_a_log_that_keeps_silent() -> None:
+    async with await Silent.open(create="new") as log, idle_desk(log) as desk:
+        log.silent = True
+        async with asyncio.timeout(30):
+            text = (await Metrics(desk, within=0.01).text()).decode()
+        log.silent = False
+
+    assert value(text, "verifier_log_reachable") == 0
 
 
 # --- metrics ---------------------------------------------------------------------------------------
@@ -273,18 +286,54 @@ async def test_at_level_warning_requests_leave_no_line(capsys: pytest.CaptureFix
 
 
 @pytest.mark.usefixtures("our_logs")
-async def test_routine_lines_go_out_together_and_a_warning_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_is_written_at_once_in_whatever_event_loop_it_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "json")
     logger = structlog.get_logger("verifier")
 
-    logger.info("first")
-    logger.info("second")
-    gathered = capsys.readouterr().err
-    logger.warning("third")
-    written = [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()]
+    async def say(what: str) -> list[str]:
+        logger.info(what)
+        return [line["event"] for line in logged(capsys)]
 
-    assert gathered == ""
-    assert written == ["first", "second", "third"]
+    assert [asyncio.run(say(what)) for what in ("first", "second")] == [["first"], ["second"]]
+
+
+@pytest.mark.usefixtures("our_logs")
+def test_a_stream_that_nobody_reads_any_more_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    nobody = os.fdopen(writer, "w")
+    monkeypatch.setattr("sys.stderr", nobody)
+    logs.configure("info", "json")
+
+    structlog.get_logger("verifier").info("is anybody there?")
+
+    with suppress(BrokenPipeError):
+        nobody.close()
+
+
+@pytest.mark.usefixtures("our_logs")
+def test_lines_of_several_threads_are_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", "json")
+    logger = structlog.get_logger("verifier")
+
+    def say(thread: int) -> None:
+        for number in range(100):
+            logger.info("said", thread=thread, number=number, long="x" * 5_000)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(say, range(4)))
+
+    said = [(line["thread"], line["number"]) for line in logged(capsys)]
+    assert [[number for of, number in said if of == thread] for thread in range(4)] == [[*range(100)]] * 4
+
+
+@pytest.mark.usefixtures("our_logs")
+def test_a_line_that_cannot_be_encoded_is_written_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", "json")
+
+    structlog.get_logger("verifier").error("half a character: \ud83d", value=object())
+
+    assert logged(capsys)[0]["event"].startswith("half a character: ")
 
 
 @pytest.mark.usefixtures("our_logs")

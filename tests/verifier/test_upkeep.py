@@ -15,6 +15,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 from serving import served
@@ -22,6 +23,7 @@ from typer.testing import CliRunner
 
 from events.log import Recorded
 from events.open import database_of, open_log
+from tests.postgres import Server
 from verifier import doctor
 from verifier.cli import app
 
@@ -44,6 +46,11 @@ def examined(url: str, *, code: int = 0) -> dict[str, Any]:
 def record(url: str) -> None:
     """Make a log with one claim."""
     typed("register", "They plan to leave", "--log", url)
+
+
+def settle(address: str) -> None:
+    """Wait until the views of a server contain what `record` recorded."""
+    httpx.get(f"{address}/api/v1/claims", params={"at_least": 2}).raise_for_status()
 
 
 @pytest.fixture
@@ -81,6 +88,7 @@ def test_a_log_that_nobody_serves_is_looked_over(place: str) -> None:
 def test_a_server_is_looked_over_from_its_address(place: str) -> None:
     record(place)
     with served(place) as serving:
+        settle(serving.address)
         report = examined(serving.address)
 
     assert report["server"]["ready"] is True
@@ -91,6 +99,7 @@ def test_a_server_is_looked_over_from_its_address(place: str) -> None:
 def test_the_views_say_who_keeps_them(place: str) -> None:
     record(place)
     with served(place) as serving:
+        settle(serving.address)
         head = serving.desk.log.id
         report = examined(place)
 
@@ -111,6 +120,34 @@ def test_a_password_is_never_shown(postgres_url: str) -> None:
     ]
 
     assert all(password[1] not in result.output for result in said)
+
+
+def test_views_that_are_not_there_yet_are_nothing_wrong(place: str) -> None:
+    async def make_without_views() -> None:
+        async with await open_log(place):
+            pass
+
+    asyncio.run(make_without_views())
+
+    report = examined(place)
+
+    assert (report["views"]["position"], report["wrong"]) == (None, [])
+
+
+def test_a_damaged_file_of_views_is_named_with_what_to_do(log_place: str) -> None:
+    record(log_place)
+    Path(log_place.removeprefix("sqlite:///")).with_suffix(".views.db").write_bytes(b"no database at all" * 500)
+
+    assert "start the server again" in typed("doctor", "--log", log_place, code=1).stderr
+
+
+def test_views_that_the_role_may_not_read_are_named_with_what_to_do(postgres: Server, postgres_url: str) -> None:
+    record(postgres_url)
+    schema = f"{database_of(postgres_url).schema}_views"
+    with psycopg.connect(postgres.superuser, autocommit=True) as superuser:
+        superuser.execute(f'ALTER SCHEMA "{schema}" OWNER TO postgres'.encode())
+
+    assert f'DROP SCHEMA "{schema}"' in typed("doctor", "--log", postgres_url, code=1).stderr
 
 
 def test_the_table_shows_what_json_does(place: str) -> None:

@@ -11,6 +11,7 @@ import secrets
 import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import psycopg
@@ -24,8 +25,9 @@ from events.log import Log
 from events.memory import MemoryLog
 from tests.postgres import Server
 from verifier.adopted import Adopted
+from verifier.errors import Busy, Internal, NotReady
 from verifier.projections import Reading, Views
-from verifier.projections.database import Database
+from verifier.projections.database import Database, NoRoom
 from verifier.projections.postgres import PostgresPlace
 from verifier.projections.turns import Turns
 from verifier.tables import VERSION, views
@@ -38,12 +40,14 @@ TURN = 0.5
 
 
 class Place(PostgresPlace):
-    """A place whose process freezes where a test says, and wakes when it says so."""
+    """A place whose process freezes where a test says, and wakes when it says so; or whose writing fails."""
 
     def __init__(self, server: Server, schema: str) -> None:
         super().__init__(server.database, schema, silence=TURN)
         self.before: Callable[[], bool] = lambda: False
         self.within: Callable[[Connection], bool] = lambda connection: False
+        self.fails: Callable[[Connection], Exception | None] = lambda connection: None
+        self.failed = threading.Event()
         self.frozen = threading.Event()
         self.awake = threading.Event()
 
@@ -51,6 +55,9 @@ class Place(PostgresPlace):
         def held(connection: Connection) -> T:
             result = work(connection)
             self._freeze(self.within(connection))
+            if (failure := self.fails(connection)) is not None:
+                self.failed.set()
+                raise failure
             return result
 
         self._freeze(self.before())
@@ -62,8 +69,8 @@ class Place(PostgresPlace):
             self.awake.wait()
 
     def wake(self) -> None:
-        """Go on, and don't freeze again."""
-        self.before, self.within = lambda: False, lambda connection: False
+        """Go on, and neither freeze nor fail again."""
+        self.before, self.within, self.fails = lambda: False, lambda connection: False, lambda connection: None
         self.awake.set()
 
 
@@ -97,12 +104,12 @@ class Office:
         self.sharers: list[Sharer] = []
         self.turn = TURN
 
-    async def open(self) -> Sharer:
+    async def open(self, place: Place | None = None) -> Sharer:
         """Open the views in one more process."""
-        place, tailer = Place(self.server, self.schema), await Tailer.open(self.log)
+        place, tailer = place or Place(self.server, self.schema), await Tailer.open(self.log)
         turns = Turns(place, tailer, seconds=self.turn)
         views = await Views.open(place, self.log, await Adopted.read(self.log), turns=turns)
-        sharer = Sharer(views, place, asyncio.create_task(views.run()))
+        sharer = Sharer(views, place, asyncio.create_task(_run(tailer, views)))
         self.sharers.append(sharer)
         return sharer
 
@@ -118,6 +125,16 @@ class Office:
         for sharer in sharers:
             assert await sharer.views.reached(head, 20), sharer.views.error
             assert await rows(sharer.views) == await built_anew(self.log)
+
+
+async def _run(tailer: Tailer, views: Views) -> None:
+    """Run what a process has running."""
+    hearing = asyncio.create_task(tailer.run())
+    try:
+        await views.run()
+    finally:
+        hearing.cancel()
+        await asyncio.gather(hearing, return_exceptions=True)
 
 
 @pytest.fixture
@@ -245,6 +262,136 @@ async def test_views_go_on_after_every_connection_was_cut(office: Office) -> Non
     await office.settle(first, second)
 
 
+# --- a full disk -----------------------------------------------------------------------------------
+
+
+def full(connection: Connection) -> Exception:
+    """What writing fails with where there is no room at all."""
+    return NoRoom("no space left on device")
+
+
+def half_built(connection: Connection) -> bool:
+    """Whether new views are being built beside the ones that serve."""
+    return connection.scalar(select(views.c.position).where(~views.c.active, views.c.position > 0)) is not None
+
+
+async def test_views_that_nobody_had_room_to_keep_go_on_by_themselves(office: Office) -> None:
+    first, second = await office.keeper(), await office.open()
+    await improvise(office.newsroom, random.Random(1), 60)
+    await office.settle(first, second)
+
+    for sharer in (first, second):
+        sharer.place.fails = full
+    await until(lambda: all("make room" in str(sharer.views.error) for sharer in (first, second)))
+    await improvise(office.newsroom, random.Random(2), 60)
+    for sharer in (first, second):
+        sharer.place.wake()
+    await until(lambda: first.views.error is None and second.views.error is None)
+
+    await office.settle(first, second)
+
+
+async def test_views_without_room_for_what_is_new_go_on_by_themselves(office: Office) -> None:
+    first, second = await office.keeper(), await office.open()
+    await improvise(office.newsroom, random.Random(1), 60)
+    await office.settle(first, second)
+    reached = first.views.position
+
+    def full_beyond(connection: Connection) -> Exception | None:
+        return full(connection) if connection.scalar(select(views.c.position)) != reached else None
+
+    first.place.fails = full_beyond
+    await improvise(office.newsroom, random.Random(2), 60)
+    await until(lambda: "make room" in str(first.views.error))
+    first.place.wake()
+    await until(lambda: first.views.error is None)
+
+    await office.settle(first, second)
+
+
+async def test_a_rebuild_without_room_is_told_and_leaves_nothing_behind(office: Office) -> None:
+    first, second = await office.keeper(), await office.open()
+    await improvise(office.newsroom, random.Random(1), 60)
+    await office.settle(first, second)
+
+    first.place.fails = lambda connection: full(connection) if half_built(connection) else None
+    with pytest.raises(Internal, match="make room"):
+        await second.views.rebuild()
+    first.place.wake()
+
+    assert await tables_of(second) == {"1"}
+    await second.views.rebuild()
+    await office.settle(first, second)
+
+
+async def test_views_of_another_content_serve_on_where_there_is_no_room_for_new_ones(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("verifier.projections.views.REBUILD_RETRY", 0.05)
+    first = await _open_outdated(office, lambda connection: full(connection) if half_built(connection) else None)
+
+    await improvise(office.newsroom, random.Random(2), 60)
+    await office.settle(first)
+    first.place.wake()
+    await until(lambda: not first.views.outdated)
+
+    await office.settle(first)
+
+
+async def test_views_of_another_content_serve_on_where_new_ones_cannot_be_built(office: Office) -> None:
+    first = await _open_outdated(office, lambda connection: KeyError("a bug") if half_built(connection) else None)
+
+    await improvise(office.newsroom, random.Random(2), 60)
+
+    await office.settle(first)
+    assert first.views.outdated
+
+
+async def _open_outdated(office: Office, fails: Callable[[Connection], Exception | None]) -> Sharer:
+    """Open views that other code has built, and wait until building new ones has failed."""
+    await improvise(office.newsroom, random.Random(1), 60)
+    await (await office.keeper()).close()
+    office.sharers.clear()
+    await _set(office, version=VERSION + "-before")
+    place = Place(office.server, office.schema)
+    place.fails = fails
+    sharer = await office.open(place)
+    await asyncio.to_thread(place.failed.wait)
+    return sharer
+
+
+# --- views that can't be opened --------------------------------------------------------------------
+
+
+async def test_a_role_that_may_not_have_the_schema_is_told_what_to_do(office: Office) -> None:
+    await as_superuser(office, f'CREATE SCHEMA "{office.schema}_views"')
+
+    with pytest.raises(NotReady, match=f'GRANT CREATE ON DATABASE.*DROP SCHEMA "{office.schema}_views" CASCADE'):
+        await office.open()
+
+
+async def test_views_that_cannot_be_read_say_how_to_be_rid_of_them(office: Office) -> None:
+    await (await office.keeper()).close()
+    office.sharers.clear()
+    await as_superuser(office, f'ALTER TABLE "{office.schema}_views".views RENAME COLUMN position TO place')
+
+    with pytest.raises(NotReady, match=f'DROP SCHEMA "{office.schema}_views" CASCADE'):
+        await office.open()
+
+
+async def test_a_database_of_views_that_is_away_is_told_as_such(office: Office) -> None:
+    office.server = SimpleNamespace(database="postgresql://desk@127.0.0.1:9/desk")  # type: ignore[assignment]  # nobody
+
+    with pytest.raises(Busy, match="see whether it runs, and try again"):
+        await office.open()
+
+
+async def as_superuser(office: Office, statement: str) -> None:
+    """Run a statement as whoever may do everything."""
+    async with await psycopg.AsyncConnection.connect(office.server.superuser, autocommit=True) as superuser:
+        await superuser.execute(statement.encode())
+
+
 # --- rebuilding ------------------------------------------------------------------------------------
 
 
@@ -297,9 +444,6 @@ async def test_a_rebuild_whose_keeper_dies_in_the_middle_is_dropped_and_done_by_
     await improvise(office.newsroom, random.Random(1), 100)
     first, second = await office.keeper(), await office.open()
     await office.settle(first, second)
-
-    def half_built(connection: Connection) -> bool:
-        return connection.scalar(select(views.c.position).where(~views.c.active, views.c.position > 0)) is not None
 
     first.place.within = half_built
     rebuilt = asyncio.create_task(second.views.rebuild())

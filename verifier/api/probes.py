@@ -30,7 +30,7 @@ def ready(desk: Desk, lag: float) -> Endpoint:
 
     async def endpoint(request: Request) -> Response:
         found = await readiness(desk, lag=lag)
-        return Response(msgspec.json.encode(found), headers=_FRESH, media_type="application/json")
+        return Response(msgspec.json.encode(found.answer), headers=_FRESH, media_type="application/json")
 
     return endpoint
 

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from verifier.cli import output
-from verifier.cli.reach import LogOption, OutputOption, fail, log_url, run, served_at, writing
+from verifier.cli.reach import LogOption, OutputOption, fail, log_url, run, served_at, shown, writing
 from verifier.errors import Invalid, Problem
 
 if TYPE_CHECKING:
@@ -103,7 +103,9 @@ def restore(
 
         url = log_url(log)
         if address := served_at(url):
-            raise Invalid(f"{url} is served at {address}: stop that server first, a restore needs the log to itself")
+            raise Invalid(
+                f"{shown(url)} is served at {address}: stop that server first, a restore needs the log to itself"
+            )
         path = file_of(url)
         made = path if path is not None and not path.exists() else None
         empty = False
@@ -118,7 +120,7 @@ def restore(
                 if made is not None and empty:  # the file was refused: the log is as it was, not there
                     _remove(made)
         events, documents = output.counted(done.count, "event"), output.counted(done.snapshots, "document")
-        output.tell(f"{url}: {events} restored, {done.held:,} held already, {documents}")
+        output.tell(f"{shown(url)}: {events} restored, {done.held:,} held already, {documents}")
 
     run(work)
 

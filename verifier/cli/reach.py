@@ -11,6 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn
 
 import typer
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from verifier.client import Verifier
     from verifier.settings import Settings
 
-PATIENCE: Final = 10.0
+LOG_WAIT: Final = 10.0
 """How many seconds a command waits for another one that has the log for a moment."""
 
 FAILED: Final = 3
@@ -127,8 +128,25 @@ def log_url(log: str | None) -> str:
     """Return the log's own URL; a server keeps its log to itself here."""
     url = settings_of(log=log).log
     if url.startswith(("http://", "https://")):
-        raise Invalid(f"{url} is a server: give the log's own URL, such as sqlite:///newsroom.db, on its machine")
+        raise Invalid(
+            f"{shown(url)} is a server: give the log's own URL, such as sqlite:///newsroom.db, on its machine"
+        )
     return url
+
+
+def shown(url: str) -> str:
+    """Return the URL of a log as it may be shown to anyone: without a password, and cut short where one may be."""
+    scheme, _, rest = url.partition(":")
+    if scheme in ("memory", "sqlite"):
+        return url
+    if scheme in ("http", "https") and "@" not in rest:
+        return url
+    if scheme == "postgresql":
+        from events.open import database_of
+
+        with suppress(log_errors.Invalid):  # whoever opens it says what is wrong with it
+            return database_of(url).url
+    return f"{scheme}:…"
 
 
 async def _server_that_has(log: str) -> str | None:
@@ -142,7 +160,7 @@ async def _server_that_has(log: str) -> str | None:
     from events.open import holder_of
 
     loop = asyncio.get_running_loop()
-    patient_until = loop.time() + PATIENCE
+    patient_until = loop.time() + LOG_WAIT
     while (holder := holder_of(log)) is not None and loop.time() < patient_until:
         if holder.address:
             return holder.address

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from verifier.cli import output
-from verifier.cli.reach import LogOption, OutputOption, run, settings_of
+from verifier.cli.reach import LogOption, OutputOption, run, settings_of, shown
 
 Host = Annotated[str | None, typer.Option(help="The address to listen at. Default: 127.0.0.1.")]
 Port = Annotated[int | None, typer.Option(help="The port to listen at; 0 takes a free one. Default: 8750.")]
@@ -49,7 +49,7 @@ def serve(
             log_format=log_format,
         )
         configure(settings.log_level, settings.log_format)
-        await server.serve(settings, lambda serving: output.tell(f"serving {settings.log} at {serving.address}"))
+        await server.serve(settings, lambda it: output.tell(f"serving {it.desk.log.url} at {it.address}"))
 
     run(work)
 
@@ -76,27 +76,28 @@ def config(log: LogOption = None, output: OutputOption = "table") -> None:
 
     async def work() -> None:
         settings = settings_of(log=log)
-        shown = {
+        rows = {
             name: {"value": getattr(settings, name), "from": settings.origin(name), "about": field.description}
             for name, field in type(settings).model_fields.items()
         }
-        _show_config(shown, output)
+        rows["log"]["value"] = shown(settings.log)
+        _show_config(rows, output)
 
     run(work)
 
 
-def _show_config(shown: dict[str, dict[str, Any]], format: output.Format) -> None:
+def _show_config(rows: dict[str, dict[str, Any]], format: output.Format) -> None:
     if format != "table":
-        output.document(shown, format)
+        output.document(rows, format)
         return
     output.table(
         {
             "setting": lambda name: name,
-            "value": lambda name: _as_typed(shown[name]["value"]),
-            "from": lambda name: shown[name]["from"],
-            "about": lambda name: shown[name]["about"],
+            "value": lambda name: _as_typed(rows[name]["value"]),
+            "from": lambda name: rows[name]["from"],
+            "about": lambda name: rows[name]["about"],
         },
-        list(shown),
+        list(rows),
     )
 
 

@@ -12,7 +12,7 @@ from events import errors as log_errors
 from verifier.cli import output
 from verifier.cli.reach import (
     FAILED,
-    PATIENCE,
+    LOG_WAIT,
     POLL,
     LogOption,
     OutputOption,
@@ -21,6 +21,7 @@ from verifier.cli.reach import (
     run,
     served_at,
     settings_of,
+    shown,
 )
 from verifier.errors import Internal, Invalid
 
@@ -72,12 +73,12 @@ _WITHOUT: Final = {
 
 
 def _show(report: Report) -> None:
-    shown = {}
+    values = {}
     for section, found in report.sections.items():
         for name, value in found.items():
             label = f"{section} {name.replace('_', ' ')}"
-            shown[label] = _WITHOUT.get(label) if value is None else _for_people(name, value)
-    output.fields(shown)
+            values[label] = _WITHOUT.get(label) if value is None else _for_people(name, value)
+    output.fields(values)
 
 
 def migrate(log: LogOption = None) -> None:
@@ -119,7 +120,7 @@ async def _migrated(url: str) -> str:
     from events.open import migrate_log
 
     loop = asyncio.get_running_loop()
-    patient_until = loop.time() + PATIENCE
+    patient_until = loop.time() + LOG_WAIT
     while True:
         try:
             return await migrate_log(url)
@@ -213,7 +214,7 @@ async def _rebuild(url: str) -> None:
     address = served_at(url)
     with output.progress("building") as tell:
         position = await (_rebuild_at(address, tell) if address else _rebuild_here(url, tell))
-    output.tell(f"the views of {address or url} are at {position:,}")
+    output.tell(f"the views of {address or shown(url)} are at {position:,}")
 
 
 async def _rebuild_here(url: str, tell: Callable[[int, int | None], None]) -> int:

@@ -1,4 +1,4 @@
-"""What a decision may know, gathered from the log, the folder of evidence and the registry."""
+"""What a decision may know, gathered from the log, the evidence and the registry."""
 
 from __future__ import annotations
 

@@ -10,14 +10,15 @@ Where the views are, is a `Place`: a file of SQLite's (`sqlite`) or a schema of 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from copy import copy
 from typing import Protocol, Self, TypeVar
 
 from sqlalchemy import Connection, Engine, exc
 
+from verifier.errors import Busy, DiskFull, NotReady
 from verifier.tables import Dialect
 
 T = TypeVar("T")
@@ -48,6 +49,10 @@ class Place(Protocol):
     dialect: Dialect
     readers: int
     """How many connections read at the same time; none where the one that writes reads, too."""
+    anew: str
+    """What to do about views that can't be read, as the end of a sentence."""
+    let_in: str
+    """What to do where the database refuses to open them, as the end of a sentence."""
 
     def engine(self, *, writes: bool) -> Engine:
         """Return what makes the connections that write, or those that only read."""
@@ -67,6 +72,10 @@ class Place(Protocol):
 
     def check(self, engine: Engine) -> None:
         """Look over what is kept. Raises `Unreadable` where it is damaged."""
+        ...
+
+    def there(self, engine: Engine) -> bool:
+        """Say whether there are views at all."""
         ...
 
     def scrub(self, engine: Engine) -> bool:
@@ -122,6 +131,10 @@ class Database:
         """Look over what is kept. Raises `Unreadable` where it is damaged."""
         await self._in(self._writing, lambda: self.place.check(self._writer))
 
+    async def there(self) -> bool:
+        """Say whether there are views at all. Raises `Unreadable` for damage, and `CutOff`."""
+        return await self._in(self._reading, lambda: self.place.there(self._reader))
+
     async def scrub(self) -> bool:
         """Overwrite or let go of what was erased; say whether nobody was in the way."""
         return await self._in(self._writing, lambda: self.place.scrub(self._writer))
@@ -147,3 +160,22 @@ class Database:
         self._reader.dispose()
         self._writing.shutdown()
         self._writer.dispose()
+
+
+@contextmanager
+def as_problems(place: Place) -> Iterator[None]:
+    """Tell trouble with the database of the views as a problem, with what to do.
+
+    Raises `DiskFull`, `Busy` where it can't be reached, and `NotReady` where the views can't be read or opened.
+    """
+    try:
+        yield
+    except NoRoom as full:
+        raise DiskFull(f"there is no room for the views ({full}): make room and try again") from full
+    except CutOff as cut:
+        raise Busy(f"the database of the views can't be reached ({cut}): see whether it runs, and try again") from cut
+    except Unreadable as damage:
+        raise NotReady(f"the views can't be read ({damage}): {place.anew}") from damage
+    except exc.DBAPIError as refusal:
+        said = str(refusal.orig).partition("\n")[0]
+        raise NotReady(f"the views can't be opened ({said}): {place.let_in}") from refusal

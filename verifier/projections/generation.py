@@ -38,7 +38,7 @@ class Overtaken(Exception):
 
 
 class Generation:
-    """The tables of one generation, as far as they have come. It may `rest` between its turns on the event loop."""
+    """The tables of one generation, as far as they have come. It may `rest` after each slice."""
 
     def __init__(
         self, tables: TableSet, position: int, recorded_at: str | None, *, limit: int = CACHED, rest: float = 0

@@ -13,7 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
+
+from events.errors import Busy
+from verifier.projections.database import CutOff
+from verifier.projections.generation import Overtaken
+from verifier.tables import views
 
 SECONDS: Final = 3.0
 """How long a turn lasts that isn't renewed."""
@@ -27,28 +32,37 @@ _CREATE: Final = f"""
         epoch bigint NOT NULL DEFAULT 0,
         holder text,
         until timestamptz NOT NULL DEFAULT clock_timestamp(),
-        asked bigint NOT NULL DEFAULT 0,  -- how many rebuilds were asked for …
-        done bigint NOT NULL DEFAULT 0,   -- … and how many of them are done,
+        asked bigint NOT NULL DEFAULT 0,  -- how many rebuilds were asked for,
+        done bigint NOT NULL DEFAULT 0,   -- how many of them are done,
         failure text                      -- or came to nothing, and why the last one did
     )"""
+_LONG: Final = "%(seconds)s * interval '1 s'"
 _INSERT: Final = f"INSERT INTO {TABLE} DEFAULT VALUES ON CONFLICT DO NOTHING"
+# A turn that would last longer than any was given by a clock that has been set back since.
+_OVER: Final = f"(until < clock_timestamp() OR until > clock_timestamp() + 2 * {_LONG})"
 # Nobody waits for the row: while it is locked, whoever has the turn is writing.
 _TAKE: Final = f"""
-    UPDATE {TABLE} SET epoch = epoch + 1, holder = %(holder)s, until = clock_timestamp() + %(seconds)s * interval '1 s'
-    WHERE one = (SELECT one FROM {TABLE} WHERE until < clock_timestamp() FOR UPDATE SKIP LOCKED)
+    UPDATE {TABLE} SET epoch = epoch + 1, holder = %(holder)s, until = clock_timestamp() + {_LONG}
+    WHERE one = (SELECT one FROM {TABLE} WHERE {_OVER} FOR UPDATE SKIP LOCKED)
     RETURNING epoch"""
 _CHECK: Final = f"SELECT 1 FROM {TABLE} WHERE epoch = %(epoch)s FOR UPDATE"
 _RENEW: Final = f"""
-    UPDATE {TABLE} SET until = clock_timestamp() + %(seconds)s * interval '1 s' WHERE epoch = %(epoch)s"""
+    UPDATE {TABLE} SET until = clock_timestamp() + {_LONG} WHERE epoch = %(epoch)s"""
 _GIVE_UP: Final = f"UPDATE {TABLE} SET until = clock_timestamp() WHERE epoch = %(epoch)s"
-_LEFT: Final = f"SELECT extract(epoch FROM until - clock_timestamp())::float8 FROM {TABLE}"
+_LEFT: Final = f"""
+    SELECT CASE WHEN {_OVER} THEN 0 ELSE extract(epoch FROM until - clock_timestamp())::float8 END FROM {TABLE}"""
 _ASK: Final = f"UPDATE {TABLE} SET asked = asked + 1 RETURNING asked"
 _ASKED: Final = f"SELECT asked, done, failure FROM {TABLE}"
+_NEWEST: Final = select(views.c.position).where(~views.c.active).order_by(views.c.generation.desc()).limit(1)
 _END: Final = f"UPDATE {TABLE} SET done = %(asked)s, failure = %(failure)s"
 
 
 class Deposed(Exception):
     """The turn is over: another process keeps the views, or may."""
+
+
+TURN_OVER: Final = (Deposed, Overtaken, CutOff, Busy)
+"""What ends a turn at keeping the views; whoever has the next one goes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +102,7 @@ class Lease:
 
     def left(self, connection: Connection) -> float:
         """Return how many seconds the present turn lasts, whosever it is; less than none where it is over."""
-        seconds: float = connection.exec_driver_sql(_LEFT).scalar_one()
+        seconds: float = connection.exec_driver_sql(_LEFT, {"seconds": self.seconds}).scalar_one()
         return seconds
 
 
@@ -107,10 +121,10 @@ def asked(connection: Connection) -> int | None:
     return row.asked if row.asked > row.done else None
 
 
-def ended(connection: Connection, number: int) -> tuple[bool, str | None]:
-    """Say whether a rebuild has ended, and why it came to nothing, where it did."""
+def building(connection: Connection, number: int) -> tuple[bool, str | None, int | None]:
+    """Say whether a rebuild has ended, why it came to nothing, where it did, and how far one is."""
     row = connection.exec_driver_sql(_ASKED).one()
-    return row.done >= number, row.failure
+    return row.done >= number, row.failure, connection.scalar(_NEWEST)
 
 
 def end(connection: Connection, number: int, failure: str | None) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, exc, select
+from sqlalchemy import Connection, select
 
-from verifier.projections.database import Database, Place, Unreadable
+from verifier.projections.database import Database, Place, as_problems
 from verifier.projections.lease import TABLE as TURN
 from verifier.tables import VERSION, views
 
@@ -16,7 +16,7 @@ _TURN: Final = f"SELECT holder, until > clock_timestamp() AS lasts FROM {TURN}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class Seen:
     """Views as they stand: of which log, at which position, whether this code wrote them, how far new ones beside
     them are, and, where several processes take turns, whose turn it is."""
 
@@ -27,21 +27,20 @@ class Kept:
     keeper: str | None
 
 
-async def look_at(place: Place) -> Kept | None:
-    """Say how views are that other processes may keep; `None` where there are none that can be read.
+async def look_at(place: Place) -> Seen | None:
+    """Say how views are that other processes may keep; `None` where there are none yet.
 
-    Raises `CutOff` where their database can't be reached.
+    Raises `NotReady` where they can't be read, and `Busy` where their database can't be reached, with what to do.
     """
     database = Database(place)
     try:
-        return await database.read(_look)
-    except (Unreadable, exc.DatabaseError):
-        return None
+        with as_problems(place):
+            return await database.read(_look) if await database.there() else None
     finally:
         await database.close()
 
 
-def _look(connection: Connection) -> Kept | None:
+def _look(connection: Connection) -> Seen | None:
     rows = connection.execute(_ROWS).all()
     served = next((row for row in rows if row.active), None)
     if served is None:
@@ -50,7 +49,7 @@ def _look(connection: Connection) -> Kept | None:
     if connection.dialect.name == "postgresql":
         turn = connection.exec_driver_sql(_TURN).one()
         keeper = turn.holder if turn.lasts else None
-    return Kept(
+    return Seen(
         log=served.log,
         position=served.position,
         current=served.version == VERSION,

@@ -3,9 +3,9 @@
 The schema is `<log's schema>_views`: a backup of the log needs only the log's schema, and dropping this one throws
 the views away and nothing else. Several processes have it open; whose turn it is to write says `lease`.
 
-Views can be computed again, so a commit doesn't wait for the disk (`synchronous_commit`): a crash of the server may
-lose the last ones and never tears one. Whoever writes and then falls silent in the middle of a transaction is
-cut off by the server after `silence` seconds, so that it can't hold on to its turn.
+A commit waits for the disk (`synchronous_commit`), though views can be computed again: other processes have answered
+by what they saw, and after a crash of the server must not find less than that. Whoever writes and then falls silent
+in the middle of a transaction is cut off by the server after `silence` seconds, so that it can't hold on to its turn.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.pool import QueuePool
 
 from verifier.projections.database import CutOff, NoRoom, T, Unreadable, Work
-from verifier.tables import Dialect
+from verifier.tables import Dialect, views
 
 READERS: Final = 4
 """How many connections of one process read at the same time."""
@@ -34,8 +34,10 @@ _UNDEFINED: Final = ("42P01", "42703")
 _AGAIN: Final = ("40001", "40P01", "55P03", "25P03", "25P04")
 _DISK_FULL: Final = "53100"
 
+_THERE: Final = "SELECT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = %s AND tablename = %s)"
+
 _COMMON: Final = {"TimeZone": "UTC", "statement_timeout": "60s", "lock_timeout": "20s"}
-_WRITES: Final = {"synchronous_commit": "off"}
+_WRITES: Final = {"synchronous_commit": "on"}
 
 
 class PostgresPlace:
@@ -47,6 +49,14 @@ class PostgresPlace:
     def __init__(self, dsn: str, log_schema: str, *, silence: float = SILENCE) -> None:
         """Name the place beside the log in a schema of a database."""
         self.schema = f"{log_schema}_views"
+        self.anew = (
+            f'stop every server of this log, drop the views (DROP SCHEMA "{self.schema}" CASCADE), and start again: new'
+            " ones are built"
+        )
+        self.let_in = (
+            "let the role make schemas in this database (GRANT CREATE ON DATABASE); where the schema belongs to another"
+            f' role, drop it while no server runs (DROP SCHEMA "{self.schema}" CASCADE)'
+        )
         self._dsn = dsn
         self._silence = {"idle_in_transaction_session_timeout": f"{silence * 1000:.0f}ms"}
 
@@ -57,7 +67,7 @@ class PostgresPlace:
         settings = {**_COMMON, **self._silence, **(_WRITES if writes else {})}
 
         def connect() -> psycopg.Connection:
-            connection = psycopg.connect(self._dsn, connect_timeout=10, autocommit=True)
+            connection = psycopg.connect(self._dsn, connect_timeout=10, autocommit=True, client_encoding="utf8")
             try:
                 connection.execute(self._set(settings))
                 connection.set_autocommit(False)
@@ -81,7 +91,9 @@ class PostgresPlace:
 
     async def connect(self) -> psycopg.AsyncConnection:
         """Return a connection on which each statement is a transaction, for what takes long or only listens."""
-        connection = await psycopg.AsyncConnection.connect(self._dsn, connect_timeout=10, autocommit=True)
+        connection = await psycopg.AsyncConnection.connect(
+            self._dsn, connect_timeout=10, autocommit=True, client_encoding="utf8"
+        )
         try:
             await connection.execute(self._set({"TimeZone": "UTC"}))
         except BaseException:
@@ -136,7 +148,7 @@ class PostgresPlace:
             return Unreadable(str(error.orig))
         if state is None and isinstance(error, exc.DataError):
             return error
-        if state is None or state in _AGAIN or state[:2] in ("08", "53", "57"):
+        if state is None or state in _AGAIN or state[:2] in ("08", "28", "53", "57"):
             return CutOff(str(error.orig).strip())
         return error
 
@@ -147,6 +159,12 @@ class PostgresPlace:
                 # Two processes may come here at once: the second waits, and finds what the first has made.
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext(%s))", (self.schema,))
                 connection.exec_driver_sql(f'CREATE SCHEMA IF NOT EXISTS "{self.schema}"')
+
+    def there(self, engine: Engine) -> bool:
+        """Say whether there are views at all, also ones that this role may not read."""
+        with engine.connect() as connection:
+            looked_for = (self.schema, views.name)
+            return bool(connection.exec_driver_sql(_THERE, looked_for).scalar_one())
 
     def scrub(self, engine: Engine) -> bool:
         """Leave it to `vacuum`, which takes too long to wait for."""

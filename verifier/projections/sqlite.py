@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event, exc
+from sqlalchemy import Connection, Engine, create_engine, event, exc, inspect
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from verifier.projections.database import NoRoom, T, Unreadable, Work
-from verifier.tables import Dialect
+from verifier.tables import Dialect, views
 
 READERS: Final = 4
 """How many connections read at the same time."""
@@ -33,13 +33,15 @@ _PRAGMAS: Final = (
 
 
 class SqlitePlace:
-    """A file of views; without a file, memory. One process keeps them, and no other reads them."""
+    """A file of views; without a file, memory. One process keeps and serves them; another may only look at them."""
 
     dialect: Dialect = "sqlite"
+    anew = "start the server again, it builds new ones"
 
     def __init__(self, file: Path | None = None) -> None:
         self._file = file
         self.readers = READERS if file is not None else 0
+        self.let_in = f"see who may write {file} and the folder it is in"
 
     def engine(self, *, writes: bool) -> Engine:
         """Return what makes the one connection that writes, or those that only read."""
@@ -86,6 +88,13 @@ class SqlitePlace:
             found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
         if found != "ok":
             raise Unreadable(found)
+
+    def there(self, engine: Engine) -> bool:
+        """Say whether there are views at all."""
+        if self._file is not None and not self._file.exists():
+            return False
+        with engine.connect() as connection:
+            return inspect(connection).has_table(views.name)
 
     def scrub(self, engine: Engine) -> bool:
         """Empty the write-ahead log; say whether nobody was reading it, so that it could be."""

@@ -25,26 +25,26 @@ import psycopg
 import structlog
 from sqlalchemy import Connection
 
-from events.errors import Busy
+from events.errors import Busy, Invalid
 from verifier.errors import Internal
 from verifier.projections import lease
-from verifier.projections.database import CutOff, Database
+from verifier.projections.database import CutOff, Database, NoRoom
 from verifier.projections.generation import Overtaken
-from verifier.projections.lease import SECONDS, Deposed, Lease
+from verifier.projections.lease import SECONDS, TURN_OVER, Deposed, Lease
+from verifier.projections.pace import Progress
 from verifier.projections.postgres import PostgresPlace
 from verifier.tailer import Tailer
 
 T = TypeVar("T")
+E = TypeVar("E", bound=Exception)
 
 POLL: Final = 1.0
 """How many seconds pass before we look without having been woken, and before we try again what failed."""
 
-Progress = Callable[[int, int], None]
-
 logger = structlog.get_logger(__name__)
 
 
-class Kept(Protocol):
+class SharedViews(Protocol):
     """The views, as far as they are kept or looked at in turns."""
 
     error: str | None
@@ -65,8 +65,12 @@ class Kept(Protocol):
         """See how far whoever keeps the views has come, and what else there is to see."""
         ...
 
-    async def building(self, number: int) -> tuple[bool, str | None, int | None]:
-        """Say whether a rebuild has ended, why it came to nothing, and how far one is."""
+    def without_room(self, full: NoRoom) -> None:
+        """Say that there was no room to write the views, until `room_again`."""
+        ...
+
+    def room_again(self) -> None:
+        """Say that they were written, by whomever."""
         ...
 
 
@@ -95,14 +99,13 @@ class Turns:
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext(%s))", (self._place.schema,))
         self._lease.create(connection)
 
-    async def run(self, views: Kept, database: Database) -> None:
+    async def run(self, views: SharedViews, database: Database) -> None:
         """Take turns until cancelled, or until the log is closed."""
         async with asyncio.TaskGroup() as tasks:
-            beside = [tasks.create_task(self._listen()), tasks.create_task(self.tailer.run())]
+            listening = tasks.create_task(self._listen())
             while await self._turn(views, database):
                 pass
-            for task in beside:
-                task.cancel()
+            listening.cancel()
 
     async def end(self, database: Database) -> None:
         """End this process's turn, if it has one, so that the next takes over at once."""
@@ -112,12 +115,12 @@ class Turns:
                 await _wake(database)
             self._epoch = None
 
-    async def _turn(self, views: Kept, database: Database) -> bool:
+    async def _turn(self, views: SharedViews, database: Database) -> bool:
         """Look how far the views are, and keep them if it is nobody's turn; say whether to go on."""
         again = True
         try:
             woken = self._woken  # taken before looking: whoever moves meanwhile sets it
-            left = await views.look(self._lease.left)
+            left: float = await views.look(self._lease.left)
             if left <= 0:
                 self._epoch = await database.write(self._lease.take)
             if self._epoch is not None:
@@ -126,15 +129,24 @@ class Turns:
                 # In a task of its own: the groups in it leave it marked as cancelled when one of their tasks fails.
                 await asyncio.create_task(self._keep(views, kept), name="keep the views")
                 again = False
+            elif left > 0:
+                views.room_again()  # for somebody there is
+                await _within(min(POLL, left), woken)
             else:  # whose turn is over and who still has the row is in the middle of a transaction
-                await _within(min(POLL, left) if left > 0 else self._lease.seconds / 10, woken)
+                await _within(self._lease.seconds / 10, woken)
         except* (Deposed, Overtaken):
             logger.warning("another process keeps the views", epoch=self._epoch)
             self._epoch = None
-        except* (CutOff, Busy) as cut:
-            logger.warning("the database can't be reached", exc_info=cut)
+        except* (CutOff, Busy, Invalid) as cut:
+            logger.warning("the database can't be reached, or refuses us", reason=str(_first(cut)))
             self._epoch = None
             await asyncio.sleep(POLL)  # nobody tells when it is there again
+        except* NoRoom as full:
+            logger.warning("there is no room to keep the views", reason=str(_first(full)))
+            self._epoch = None
+            views.without_room(_first(full))
+            # Nobody tells when there is room again. A turn of ours is over by then, so whose it is can write.
+            await asyncio.sleep(max(POLL, self._lease.seconds))
         if (task := asyncio.current_task()) is not None and task.cancelling():
             raise asyncio.CancelledError  # it came while a task of ours failed, whose error took its place
         return again
@@ -160,7 +172,7 @@ class Turns:
 
     # --- keeping -------------------------------------------------------------------------------------
 
-    async def _keep(self, views: Kept, database: Database) -> None:
+    async def _keep(self, views: SharedViews, database: Database) -> None:
         """Keep the views while it is our turn. Raises `Deposed` where it ended."""
         await views.load(database)
         async with asyncio.TaskGroup() as tasks:
@@ -173,24 +185,25 @@ class Turns:
             for task in beside:
                 task.cancel()
 
-    async def _renew(self, views: Kept, database: Database, tasks: asyncio.TaskGroup) -> None:
+    async def _renew(self, views: SharedViews, database: Database, tasks: asyncio.TaskGroup) -> None:
         """Hold on to the turn, and begin the rebuilds that are asked for."""
         rebuild: asyncio.Task[None] | None = None
         while True:
             self._asked.clear()
-            number = await database.write(lease.asked)
+            number = await database.write(lease.asked)  # only reads: what renews the turn is the fence around it
             if number is not None and (rebuild is None or rebuild.done()):
                 rebuild = tasks.create_task(self._rebuild(views, database, number))
             await _within(self._lease.seconds / 3, self._asked)
 
-    async def _rebuild(self, views: Kept, database: Database, number: int) -> None:
+    async def _rebuild(self, views: SharedViews, database: Database, number: int) -> None:
         failure = None
         try:
             await views.build_anew()
-        except (Deposed, Overtaken, CutOff, Busy):
+        except TURN_OVER:
             raise  # it is still asked for: whoever has the next turn does it
         except Exception as error:  # the outermost of this task: what serves goes on, and whoever asks is told
-            failure = f"{type(error).__name__}: {error}"
+            room = ": make room, and ask again" if isinstance(error, NoRoom) else ""
+            failure = f"{type(error).__name__}: {error}{room}"
             logger.error("the rebuild failed", exc_info=error)
         await database.write(lambda connection: lease.end(connection, number, failure))
         await _wake(database)
@@ -212,7 +225,7 @@ class Turns:
 
     # --- asking for a rebuild ------------------------------------------------------------------------
 
-    async def rebuild(self, views: Kept, database: Database, head: int, progress: Progress | None) -> None:
+    async def rebuild(self, database: Database, head: int, progress: Progress | None) -> None:
         """Ask whoever keeps the views to build them anew, and wait until that is done.
 
         Raises `Internal` where it came to nothing.
@@ -221,7 +234,7 @@ class Turns:
         await _wake(database, "rebuild")
         while True:
             woken = self._woken
-            done, failure, position = await views.building(number)
+            done, failure, position = await database.read(partial(lease.building, number=number))
             if done:
                 break
             if progress is not None and position is not None:
@@ -237,6 +250,13 @@ async def _wake(database: Database, payload: str = "") -> None:
     await database.write(
         lambda connection: connection.exec_driver_sql("SELECT pg_notify(current_schema(), %s)", (payload,)).all()
     )
+
+
+def _first(group: ExceptionGroup[E]) -> E:
+    first: E | ExceptionGroup[E] = group
+    while isinstance(first, ExceptionGroup):
+        first = first.exceptions[0]
+    return first
 
 
 async def _within(seconds: float, event: asyncio.Event) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
@@ -23,68 +22,58 @@ from sqlalchemy import Connection, exc, func, select
 from events.log import PAGE, Log, Recorded
 from verifier.adopted import Adopted
 from verifier.errors import ViewsBehind
-from verifier.projections.database import CutOff, Database, NoRoom, Place, Unreadable
+from verifier.projections.database import CutOff, Database, NoRoom, Place, Unreadable, as_problems
 from verifier.projections.generation import Generation, Overtaken
-from verifier.projections.generations import activate, drop, find, leftovers, make
-from verifier.projections.lease import ended
-from verifier.projections.pace import PATIENCE, REBUILT_AT_ONCE, REST, Burst, gathered
-from verifier.tables import GENERATIONS, SHAPE, VERSION, TableSet, views
+from verifier.projections.generations import activate, drop, find_or_make, leftovers, make
+from verifier.projections.lease import TURN_OVER
+from verifier.projections.pace import (
+    BURST_READ,
+    BURST_WAIT,
+    LONGEST_BURST,
+    REBUILT_AT_ONCE,
+    REST,
+    Burst,
+    Progress,
+    gathered,
+)
+from verifier.projections.reading import Checkpoint, Reading, Served
+from verifier.tables import views
 
 if TYPE_CHECKING:  # only whoever keeps views on PostgreSQL has its driver
     from verifier.projections.turns import Turns
 
 T = TypeVar("T")
 
-Progress = Callable[[int, int], None]
-"""Told how far a rebuild is: the position it has reached, and the one it is to reach."""
-
-_CHECKPOINT: Final = select(
-    views.c.generation, views.c.position, views.c.recorded_at, views.c.log, views.c.version
-).where(views.c.active)
-
 RETRY: Final = 1.0
 """How many seconds pass before views without room are written again."""
 
+REBUILD_RETRY: Final = 60.0
+"""How many seconds pass before views of other code, for which there was no room beside these, are built again."""
+
+
 logger = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
-    """How far the served views are: the last event they contain, and its time."""
-
-    generation: int
-    position: int
-    recorded_at: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """One state of the views: a transaction, its tables, and the checkpoint that it shows."""
-
-    connection: Connection
-    tables: TableSet
-    at: Checkpoint
 
 
 class Views:
     """The views of one log. Made by `open`."""
 
     def __init__(self, database: Database, log: Log, adopted: Adopted, turns: Turns | None) -> None:
+        self._place = database.place
         self._database = database
-        self._kept = database  # what the views are written to
+        self._writer = database  # fenced by this process's turn, where it takes turns
         self._log = log
         self._adopted = adopted
         self._turns = turns
-        self._active = Generation(self._new_tables(0), 0, None)
-        self._sets: dict[int, TableSet] = {}
+        self._served = Served(log.id, database.place.dialect)
+        self._active = Generation(self._served.tables(0), 0, None)
         self.outdated = False
         """Whether other code built what is served, so that `run` builds it anew beside."""
         self._unscrubbed = False
         self._without_room = False
         self._moved = asyncio.Event()  # replaced at each move, so that everyone who waits wakes once
-        self._turn = asyncio.Lock()  # held while the served generation takes a page, and while it is switched
+        self._taking = asyncio.Lock()  # held while the served generation takes a page, and while it is switched
         self._rebuilding = asyncio.Lock()
-        self.burst = Burst(None if turns is None else PATIENCE)
+        self.burst = Burst(LONGEST_BURST if turns is None else BURST_WAIT)
         """Held by who records many commands at once; the rows of these wait until it is over."""
         self.error: str | None = None
         """Why the views have stopped, where they have."""
@@ -96,20 +85,15 @@ class Views:
         """Open the views of a log in a place, or make them there. With `turns`, several processes may.
 
         Views of another log, of another shape, beyond the log's head or unreadable are thrown away: they can
-        be computed again. Views of another content serve until `run` has built new ones beside them.
+        be computed again. Views of another content serve until `run` has built new ones beside them. Raises
+        `NotReady`, `Busy` or `DiskFull` where their database doesn't let us, with what to do.
         """
         view = cls(Database(place), log, adopted, turns)
         if turns is not None:
             turns.tailer.tell(adopted.learn)
         try:
-            try:
-                await view._begin()
-            except (Unreadable, exc.DatabaseError):
-                await view._database.close()
-                if not place.clear():
-                    raise
-                view._database = Database(place)
-                await view._begin()
+            with as_problems(place):
+                await view._begin_or_clear()
         except BaseException:
             await view._database.close()
             raise
@@ -144,7 +128,8 @@ class Views:
             first: Exception = error
             while isinstance(first, ExceptionGroup):
                 first = first.exceptions[0]
-            self.error = f"the views stopped at {self.position}: {type(first).__name__}: {first}"
+            deed = self._place.anew if isinstance(first, Unreadable) else "start the server again, and report it"
+            self.error = f"the views stopped at {self.position} ({type(first).__name__}: {first}): {deed}"
             logger.error("the views have stopped", position=self.position, exc_info=first)
             self._tell()
 
@@ -180,10 +165,12 @@ class Views:
         database can't be reached just now. The work is done again where the place asks for it.
         """
         self.burst.wanted()
+        if self.position < self.burst.recorded:  # they only waited for the burst, and will be there in a moment
+            await self.reached(self.burst.recorded, BURST_READ)
         try:
-            return await self._database.read(lambda connection: work(self._reading(connection)))
+            return await self._database.read(lambda connection: work(self._served.reading(connection)))
         except Unreadable as damage:
-            said = f"the views can't be read ({damage}): start the server again, it builds new ones"
+            said = f"the views can't be read ({damage}): {self._place.anew}"
             if self._turns is None:
                 self.error = said
             raise ViewsBehind(said, position=self.position) from damage
@@ -193,12 +180,17 @@ class Views:
 
     async def rebuild(self, progress: Progress | None = None) -> None:
         """Have the views built anew beside the ones that serve, by whoever keeps them: they take over when they
-        are as far. Raises `Internal` where another process failed at it."""
-        if self._turns is None:
-            await self.build_anew(progress)
-        else:
-            await self._turns.rebuild(self, self._database, await self._log.head(), progress)
-            await self.look(lambda connection: None)
+        are as far.
+
+        Raises `Internal` where another process failed at it, `DiskFull` where there is no room for them, and `Busy`
+        where their database can't be reached.
+        """
+        with as_problems(self._place):
+            if self._turns is None:
+                await self.build_anew(progress)
+            else:
+                await self._turns.rebuild(self._database, await self._log.head(), progress)
+                await self.look(lambda connection: None)
 
     async def close(self) -> None:
         """Let go of the connections. Whoever runs the views has stopped before."""
@@ -213,18 +205,19 @@ class Views:
 
         Whatever another process left half built is dropped.
         """
-        async with self._turn:
-            self._kept = database
-            self._active = await self._find(await self._log.head())
+        async with self._taking:
+            self._writer = database
+            await self._find_or_make()
         self._count_erased()
+        self.room_again()
         self._tell()
 
     async def keep(self) -> None:
         """Follow the log, until it is closed, and build the views anew where other code built what is served."""
         async with asyncio.TaskGroup() as tasks:
-            if self.outdated:
-                tasks.create_task(self.build_anew())
-            tasks.create_task(self._follow())
+            beside = tasks.create_task(self._replace_outdated())
+            await self._follow()
+            beside.cancel()
 
     async def look(self, also: Callable[[Connection], T]) -> T:
         """See how far whoever keeps the views has come, and what else there is to see.
@@ -234,44 +227,68 @@ class Views:
 
         def see(connection: Connection) -> tuple[Checkpoint | None, T]:
             try:
-                at = self._reading(connection).at
+                at = self._served.reading(connection).at
             except Unreadable:  # of another log or shape: whoever has the next turn makes them anew
                 at = None
             return at, also(connection)
 
         at, seen = await self._database.read(see)
         if at is not None and self._turns is not None and await self._turns.tailer.reached(at.position, RETRY):
-            async with self._turn:
+            async with self._taking:
                 if not self._turns.held:
-                    self._active = Generation(self._tables(at.generation), at.position, at.recorded_at)
+                    self._active = Generation(self._served.tables(at.generation), at.position, at.recorded_at)
             self._count_erased()
             self._tell()
         return seen
 
-    async def building(self, number: int) -> tuple[bool, str | None, int | None]:
-        """Say whether a rebuild has ended, why it came to nothing, and how far one is."""
-        newest = select(views.c.position).where(~views.c.active).order_by(views.c.generation.desc()).limit(1)
-        return await self._database.read(lambda connection: (*ended(connection, number), connection.scalar(newest)))
-
     async def build_anew(self, progress: Progress | None = None) -> None:
-        """Build the views anew beside the ones that serve, and let them take over when they are as far."""
+        """Build the views anew beside the ones that serve, and let them take over when they are as far.
+
+        Where that fails, what was built is dropped again, unless the turn is over: then the next one drops it.
+        """
         async with self._rebuilding:
-            new = await self._kept.write(self._add_generation)
-            while not await self._switch(new):
-                head = await self._log.head()
-                pages = self._log.read_all(after=new.position)
-                async with aclosing(gathered(pages, at_once=REBUILT_AT_ONCE)) as ready:
-                    async for some in ready:
-                        await self._build(new, some)
-                        if progress is not None:
-                            progress(new.position, max(head, new.position))
+            new = await self._writer.write(self._add_generation)
+            try:
+                while not await self._switch(new):
+                    await self._bring_up(new, progress)
+            except TURN_OVER:
+                raise
+            except Exception:
+                if new is not self._active:  # it may have failed after the switch, at dropping the old one
+                    await self._drop_but(self._active.tables.generation)
+                raise
             await self._scrub()
+
+    def without_room(self, full: NoRoom) -> None:
+        """Say that there was no room to write the views, until `room_again`."""
+        self._without_room = True
+        self.error = f"there is no room for the views ({full}): make room, they go on by themselves"
+        self._tell()
+
+    def room_again(self) -> None:
+        """Say that they were written, by whomever."""
+        if self._without_room:
+            self._without_room, self.error = False, None
 
     # --- following -----------------------------------------------------------------------------------
 
     async def _follow(self) -> None:
         while not await self._take_all(self._log.subscribe(after=self.position)):
             pass
+
+    async def _replace_outdated(self) -> None:
+        """Build views anew that other code has built. What serves goes on, whatever this comes to."""
+        while self.outdated:
+            try:
+                await self.build_anew()
+            except TURN_OVER:
+                raise
+            except NoRoom as full:
+                logger.warning("there is no room to build the views anew beside the old ones", detail=str(full))
+                await asyncio.sleep(REBUILD_RETRY)  # nobody tells when there is
+            except Exception as error:  # the outermost of this task: any other error is our bug
+                logger.error("the views couldn't be built anew: the old ones serve", exc_info=error)
+                return
 
     async def _take_all(self, pages: AsyncIterator[Sequence[Recorded]]) -> bool:
         """Take pages to their end; say whether we came there, or another owner was faster."""
@@ -283,19 +300,16 @@ class Views:
             await self._go_on_from_checkpoint()
             return False
         except NoRoom as full:
-            self._without_room = True
-            self.error = f"there is no room for the views ({full}): make room, they go on by themselves"
-            self._tell()
+            self.without_room(full)
             await asyncio.sleep(RETRY)  # nobody tells when there is room again
             await self._go_on_from_checkpoint()
             return False
         return True
 
     async def _take(self, pages: Iterable[Sequence[Recorded]]) -> None:
-        async with self._turn:
-            erased = await self._active.take(pages, self._log, self._adopted, self._kept)
-        if self._without_room:
-            self._without_room, self.error = False, None
+        async with self._taking:
+            erased = await self._active.take(pages, self._log, self._adopted, self._writer)
+        self.room_again()
         if erased:
             self.erasures += 1
             self._unscrubbed = True
@@ -304,7 +318,7 @@ class Views:
 
     async def _scrub(self) -> None:
         if self._unscrubbed:  # a reader may have been in the way the last time, for longer than SQLite waits
-            self._unscrubbed = not await self._kept.scrub()
+            self._unscrubbed = not await self._writer.scrub()
             if self._turns is not None:
                 self._turns.erased.set()
 
@@ -313,9 +327,9 @@ class Views:
             self.erasures += self._turns.tailer.erased(self.position)
 
     async def _go_on_from_checkpoint(self) -> None:
-        async with self._turn:
-            at = await self._database.read(lambda connection: self._reading(connection).at)
-            self._active = Generation(self._tables(at.generation), at.position, at.recorded_at)
+        async with self._taking:
+            at = await self._database.read(lambda connection: self._served.reading(connection).at)
+            self._active = Generation(self._served.tables(at.generation), at.position, at.recorded_at)
         self._tell()
 
     def _tell(self) -> None:
@@ -326,11 +340,21 @@ class Views:
 
     # --- generations ---------------------------------------------------------------------------------
 
+    async def _begin_or_clear(self) -> None:
+        try:
+            await self._begin()
+        except (Unreadable, exc.DatabaseError):
+            await self._database.close()
+            if not self._place.clear():
+                raise
+            self._database = Database(self._place)
+            await self._begin()
+
     async def _begin(self) -> None:
         await self._database.check()
         if self._turns is None:
-            self._kept = self._database
-            self._active = await self._find(await self._log.head())
+            self._writer = self._database
+            await self._find_or_make()
         else:
             await self._database.write(partial(self._make_first, self._turns))
             await self.look(lambda connection: None)
@@ -339,71 +363,51 @@ class Views:
         turns.create(connection)
         views.create(connection, checkfirst=True)
         if connection.execute(select(views.c.generation)).first() is None:
-            self._make(connection, 1, active=True)
+            make(connection, self._served.tables(1), self._log.id, active=True)
 
-    async def _find(self, head: int) -> Generation:
-        """Find the generation to serve, or make one, and drop every other."""
-
-        def begin(connection: Connection) -> Generation:
-            views.create(connection, checkfirst=True)
-            row = find(connection, self._log.id, head)
-            for table in leftovers(connection, but=row.generation if row else None):
-                drop(connection, table)
-            if row is None:
-                return self._make(connection, 1, active=True)
-            self.outdated = row.version != VERSION
-            return Generation(self._tables(row.generation), row.position, row.recorded_at)
-
-        return await self._kept.write(begin)
+    async def _find_or_make(self) -> None:
+        head = await self._log.head()
+        self._active, self.outdated = await self._writer.write(
+            lambda connection: find_or_make(connection, self._served, self._log.id, head)
+        )
 
     def _add_generation(self, connection: Connection) -> Generation:
         last = connection.execute(select(func.max(views.c.generation))).scalar_one()
-        new = self._make(connection, last + 1, active=False)
+        new = make(connection, self._served.tables(last + 1), self._log.id, active=False)
         new.rest = REST
         return new
 
-    def _make(self, connection: Connection, generation: int, *, active: bool) -> Generation:
-        tables = self._tables(generation)
-        make(connection, tables, self._log.id, active=active)
-        return Generation(tables, 0, None)
+    async def _bring_up(self, new: Generation, progress: Progress | None) -> None:
+        """Let a generation take what the log has now."""
+        head = await self._log.head()
+        async with aclosing(gathered(self._log.read_all(after=new.position), at_once=REBUILT_AT_ONCE)) as ready:
+            async for some in ready:
+                await self._build(new, some)
+                if progress is not None:
+                    progress(new.position, max(head, new.position))
 
     async def _build(self, new: Generation, pages: Iterable[Sequence[Recorded]]) -> None:
-        self._unscrubbed |= await new.take(pages, self._log, self._adopted, self._kept)
+        self._unscrubbed |= await new.take(pages, self._log, self._adopted, self._writer)
 
     async def _switch(self, new: Generation) -> bool:
         """Let a generation take over where it is about as far as the served one; say whether it did.
 
         The last page is taken while the served one waits, so that it can't run away for ever.
         """
-        async with self._turn:
+        async with self._taking:
             old = self._active
             if old.position - new.position > PAGE or new.position == 0 < old.position:
                 return False
             new.rest = 0  # who writes the log waits for nothing, but who asks for the newest does
             async for page in self._log.read_all(after=new.position, upto=old.position):
                 await self._build(new, [page])
-            await self._kept.write(lambda connection: activate(connection, new.tables.generation))
+            await self._writer.write(lambda connection: activate(connection, new.tables.generation))
             self._active, self.outdated = new, False
         self._tell()
-        # One after the other: who still reads the old ones waits for none that we hold, and we for none of his.
-        for table in await self._kept.write(lambda connection: leftovers(connection, but=new.tables.generation)):
-            await self._kept.write(partial(drop, table=table))
+        await self._drop_but(new.tables.generation)
         return True
 
-    def _tables(self, generation: int) -> TableSet:
-        tables = self._sets.get(generation)
-        if tables is None:
-            if len(self._sets) > GENERATIONS:
-                self._sets.clear()
-            tables = self._sets[generation] = self._new_tables(generation)
-        return tables
-
-    def _new_tables(self, generation: int) -> TableSet:
-        return TableSet(generation, self._database.place.dialect)
-
-    def _reading(self, connection: Connection) -> Reading:
-        row = connection.execute(_CHECKPOINT).one()
-        if row.log != self._log.id or row.version.partition(".")[0] != str(SHAPE):
-            raise Unreadable("they are of another log, or of another version of the product")
-        at = Checkpoint(generation=row.generation, position=row.position, recorded_at=row.recorded_at)
-        return Reading(connection=connection, tables=self._tables(row.generation), at=at)
+    async def _drop_but(self, generation: int) -> None:
+        # One after the other: who still reads the old ones waits for none that we hold, and we for none of his.
+        for table in await self._writer.write(lambda connection: leftovers(connection, but=generation)):
+            await self._writer.write(partial(drop, table=table))
