@@ -94,7 +94,7 @@ class Server:
             # After a kill the old server's last processes may still hold its memory: they are on their way out.
             if time.monotonic() > deadline:
                 raise RuntimeError(f"PostgreSQL doesn't start:\n{self._log_tail()}")
-            time.sleep(0.02)
+            time.sleep(0.02)  # nobody tells when they are gone
 
     def stop(self) -> None:
         """Shut down in good order, cutting connections."""
@@ -153,7 +153,7 @@ class Server:
                 process.kill()
                 process.wait()
                 break
-            time.sleep(0.005)
+            time.sleep(0.005)  # it tells nobody but its own file
         return False
 
     def _ready(self, pid: int) -> bool:

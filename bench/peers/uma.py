@@ -57,7 +57,7 @@ def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
         except TransportError:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise
-            time.sleep(0.02)
+            time.sleep(0.02)  # it tells nobody when it is ready
         else:
             return
 
