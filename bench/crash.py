@@ -80,8 +80,8 @@ class Announcing(sqlite3.Connection):
     """A connection that announces how far each commit is, and lingers before and after it: the moments
     there are else too short to be hit."""
 
-    # Narrower than the method it overrides: it takes what the writer calls it with.
-    def execute(self, statement: str, *values: Sequence[object]) -> sqlite3.Cursor:  # type: ignore[override]
+    def execute(self, statement: str, *values: Sequence[object]) -> sqlite3.Cursor:  # type: ignore[override]  # narrower
+        # It takes what the writer calls it with, and no more.
         cursor = super().execute(statement, *values)
         if statement.startswith("BEGIN"):
             say("begun")

@@ -363,6 +363,20 @@ async def _open_outdated(office: Office, fails: Callable[[Connection], Exception
 # --- views that can't be opened --------------------------------------------------------------------
 
 
+async def test_no_table_is_dropped_that_is_not_of_the_views(office: Office) -> None:
+    first = await office.keeper()
+    await first.views._database.write(
+        lambda connection: [connection.exec_driver_sql(f"CREATE TABLE {name} (x int)") for name in ("events", "old_9")]
+    )
+
+    await first.close()
+    second = await office.keeper()
+
+    names = await second.views.read(lambda reading: inspect(reading.connection).get_table_names())
+    assert "events" in names
+    assert "old_9" not in names  # of a generation of some other code
+
+
 async def test_a_role_that_may_not_have_the_schema_is_told_what_to_do(office: Office) -> None:
     await as_superuser(office, f'CREATE SCHEMA "{office.schema}_views"')
 
