@@ -371,7 +371,9 @@ async def test_no_table_is_dropped_that_is_not_of_the_views(office: Office) -> N
 
     await first.close()
     second = await office.keeper()
+    await improvise(office.newsroom, random.Random(1), 1)
 
+    assert await second.views.reached(1, 20)  # an event later, so that the turn has begun
     names = await second.views.read(lambda reading: inspect(reading.connection).get_table_names())
     assert "events" in names
     assert "old_9" not in names  # of a generation of some other code
