@@ -737,16 +737,27 @@ def test_a_replay_agrees_with_the_server_and_with_itself(log: str, on_log: Desk)
     assert on_log.json("replay", "--as-of", alone["position"])["digest"] == alone["digest"]
 
 
+def wait_for_the_views(address: str, claim: str, position: int) -> None:
+    """Wait until the views of a server hold this position, so that they will not write over what is spoilt."""
+    httpx.get(f"{address}/api/v1/claims/{claim}", params={"at_least": position}).raise_for_status()
+
+
+def spoil_the_views(folder: Path) -> None:
+    """Let the views show a claim as asserted that is corroborated."""
+    with closing(sqlite3.connect(folder / "newsroom.views.db", timeout=5)) as views, views:
+        (table,) = views.execute("SELECT name FROM sqlite_master WHERE name LIKE 'claims\\_%' ESCAPE '\\'").fetchone()
+        spoilt = views.execute(f"UPDATE {table} SET computed = replace(computed, 'corroborated', 'asserted')")
+        assert spoilt.rowcount == 1
+
+
 def test_a_replay_that_differs_from_the_views_ends_with_3_until_they_are_rebuilt(
     log: str, on_log: Desk, tmp_path: Path
 ) -> None:
     claim = plan(on_log)["id"]
-    on_log("corroborate", claim, "--source", "Reuters")
-    with served(log):
-        on_log("claims")
-    with closing(sqlite3.connect(tmp_path / "newsroom.views.db")) as views, views:
-        (table,) = views.execute("SELECT name FROM sqlite_master WHERE name LIKE 'claims\\_%' ESCAPE '\\'").fetchone()
-        views.execute(f"UPDATE {table} SET computed = replace(computed, 'corroborated', 'asserted')")
+    last = on_log.json("corroborate", claim, "--source", "Reuters")["position"]
+    with served(log) as serving:
+        wait_for_the_views(serving.address, claim, last)
+    spoil_the_views(tmp_path)
 
     with served(log):
         result = on_log("replay", code=3)
@@ -760,12 +771,9 @@ def test_a_replay_that_differs_from_the_views_ends_with_3_until_they_are_rebuilt
 def test_a_server_rebuilds_its_views_when_asked_and_goes_on_serving(log: str, on_log: Desk, tmp_path: Path) -> None:
     claim = plan(on_log)["id"]
     with served(log) as serving:
-        on_log("corroborate", claim, "--source", "Reuters")
-        with closing(sqlite3.connect(tmp_path / "newsroom.views.db", timeout=5)) as views, views:
-            (table,) = views.execute(
-                "SELECT name FROM sqlite_master WHERE name LIKE 'claims\\_%' ESCAPE '\\'"
-            ).fetchone()
-            views.execute(f"UPDATE {table} SET computed = replace(computed, 'corroborated', 'asserted')")
+        last = on_log.json("corroborate", claim, "--source", "Reuters")["position"]
+        wait_for_the_views(serving.address, claim, last)
+        spoil_the_views(tmp_path)
         differing = on_log("replay", code=3)
 
         result = on_log("rebuild")

@@ -38,12 +38,16 @@ T = TypeVar("T")
 TURN = 0.5
 """How many seconds a turn lasts here that isn't renewed."""
 
+SILENCE = 2.0
+"""For how many seconds a process may fall silent here in the middle of a transaction: more than a busy machine makes
+anybody wait."""
+
 
 class Place(PostgresPlace):
     """A place whose process freezes where a test says, and wakes when it says so; or whose writing fails."""
 
     def __init__(self, server: Server, schema: str) -> None:
-        super().__init__(server.database, schema, silence=TURN)
+        super().__init__(server.database, schema, silence=SILENCE)
         self.before: Callable[[], bool] = lambda: False
         self.within: Callable[[Connection], bool] = lambda connection: False
         self.fails: Callable[[Connection], Exception | None] = lambda connection: None
