@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -143,3 +144,19 @@ async def test_a_log_that_a_server_has_can_only_be_written_there(log_place: str)
 async def test_what_names_no_log_is_refused(url: str) -> None:
     with pytest.raises(Invalid):
         await open_embedded(url)
+
+
+async def test_a_quote_from_a_damaged_snapshot_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    place = tmp_path / "newsroom.db"
+    port = await open_embedded(f"sqlite:///{place}", actor="ada")
+    try:
+        await port.put_bytes(HASH, LETTER, "text/plain")
+        (place.with_suffix(".evidence") / HASH[:2] / HASH).write_bytes(b"something else")
+        said = {"type": "claim.asserted", "source": "AFP", "quote": {"exact": "We respect", "document": HASH}}
+
+        with pytest.raises(Invalid, match="put the snapshot again, or erase it"):
+            await write(port, "/claims", "k", text="A claim", statement=said)
+
+        assert (await port.read("/health", {}))["head"] == 1
+    finally:
+        await port.close()

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from events.contracts import Party
+from events.errors import DamagedEvidence
 from events.evidence import Snapshots, check_quote
 from events.leaf import now
 from events.log import Log
@@ -108,7 +109,10 @@ class Decider:
         quote = getattr(said, "quote", None)
         if not isinstance(quote, Quotation) or quote.document is None or not is_sha256(quote.document):
             return None
-        data = await self._evidence.get(quote.document)
+        try:
+            data = await self._evidence.get(quote.document)
+        except DamagedEvidence as damage:
+            raise Invalid(str(damage), field="quote.document") from damage
         if data is None:
             return "bytes_not_held"
         found: QuoteFound = check_quote(data, self._media_type(folded, quote.document), quote_of(quote))
