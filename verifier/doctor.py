@@ -25,6 +25,7 @@ from events.errors import LogError
 from events.log import Log
 from events.open import database_of, examine, holder_of, open_log
 from verifier.app import several, views_place
+from verifier.client.address import checked, shown
 from verifier.errors import Problem
 from verifier.health import lag_of
 from verifier.projections.database import Place
@@ -176,14 +177,16 @@ async def _look_at_views(report: Report, url: str, log: Log, head: int, ready_la
 
 
 async def _look_at_server(report: Report, address: str) -> None:
-    section = report.sections["server"] = {"address": address}
+    checked(address)
+    where = shown(address)
+    section = report.sections["server"] = {"address": where}
     try:
         async with httpx.AsyncClient(base_url=address, timeout=SERVER_WAIT) as http:
             asked = datetime.now(UTC)
             ready = await http.get("/readyz")
             health = (await http.get("/api/v1/health")).raise_for_status().json()
     except (httpx.HTTPError, ValueError) as error:
-        report.wrong.append(f"the server at {address} doesn't answer ({error or type(error).__name__}): start it again")
+        report.wrong.append(f"the server at {where} doesn't answer ({error or type(error).__name__}): start it again")
         return
     section |= {"ready": ready.status_code == 200, "version": health["version"]}
     report.sections["log"] |= {"id": health["log"], "head": health["head"]}
@@ -194,7 +197,7 @@ async def _look_at_server(report: Report, address: str) -> None:
         "rebuilding": health["rebuilding"],
     }
     if ready.status_code != 200:
-        report.wrong.append(str(ready.json().get("detail", f"{address}/readyz answers {ready.status_code}")))
+        report.wrong.append(str(ready.json().get("detail", f"{where}/readyz answers {ready.status_code}")))
     elif health["detail"] is not None:
         report.wrong.append(health["detail"])
     if "date" in ready.headers and "ahead_seconds" not in report.sections["clock"]:

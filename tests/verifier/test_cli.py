@@ -152,6 +152,7 @@ def spoken(name: str) -> list[str]:
         f"postgresql://desk@127.0.0.1:9/desk?password={SECRET}",
         f"postgresql://desk:{SECRET}",
         f"postgres://desk:{SECRET}@127.0.0.1:9/desk",
+        f"http://desk:{SECRET}@127.0.0.1:99999",
     ],
 )
 def test_no_command_shows_a_password(name: str, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,6 +164,14 @@ def test_no_command_shows_a_password(name: str, url: str, tmp_path: Path, monkey
     assert SECRET not in result.output
     assert result.exit_code in ({0} if name == "config" else {1, 2}), result.output
     assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+@pytest.mark.parametrize("name", ["claims", "doctor"])
+def test_the_address_of_a_server_that_is_away_is_shown_without_its_password(name: str) -> None:
+    result = CliRunner().invoke(app, [name, "--log", f"http://desk:{SECRET}@127.0.0.1:9"])
+
+    assert "http://127.0.0.1:9" in result.output
+    assert SECRET not in result.output
 
 
 def test_no_command_that_succeeds_shows_a_password(postgres_url: str, tmp_path: Path) -> None:

@@ -13,12 +13,13 @@ import anyio
 import httpx
 import msgspec
 
+from verifier.client.address import checked, shown
 from verifier.client.lanes import Lanes
 from verifier.client.port import Message, Params
 from verifier.client.retry import FIRST_CONTACT, Tries, asked_to_wait, backoff
 from verifier.client.stream import Stream
 from verifier.client.wire import encode_lines
-from verifier.errors import Busy, Internal, Invalid, OutcomeUnknown, Unreachable
+from verifier.errors import Busy, Internal, OutcomeUnknown, Unreachable
 
 IN_FLIGHT: Final = 8
 """Requests at once. More bring one client nothing: it is busy with these."""
@@ -35,7 +36,7 @@ class HttpPort:
     """A server as a `Port`. Made for one event loop."""
 
     def __init__(self, url: str, *, token: str | None, timeout: float, idle_timeout: float) -> None:
-        self._url = _checked(url.rstrip("/"))
+        self._url = checked(url.rstrip("/"))
         self._timeout = timeout
         self._met = False  # whether anything has ever answered here
         self._closed = False
@@ -136,7 +137,8 @@ class HttpPort:
             async with self._slots:
                 if self._closed:
                     raise Unreachable("this client was closed: open another one")
-                tries = tries or Tries(self._url, timeout=self._timeout, key=key)  # waiting for a slot is not trying
+                # Only now: waiting for a slot is not trying.
+                tries = tries or Tries(shown(self._url), timeout=self._timeout, key=key)
                 try:
                     with anyio.fail_after(limit or self._timeout / ATTEMPTS):
                         response = await self._lanes.send(request)
@@ -182,14 +184,3 @@ def _unanswered(key: str) -> dict[str, Any]:
 
 def _unsettled(answer: Mapping[str, Any]) -> bool:
     return not answer["ok"] and str(answer["problem"]["type"]).rpartition("/")[2] in _UNSETTLED
-
-
-def _checked(url: str) -> str:
-    """Return an address at which a server can be. Raises `Invalid` for any other."""
-    try:
-        address = httpx.URL(url)
-    except httpx.InvalidURL:
-        address = httpx.URL()
-    if not address.host or not 0 < (address.port or 80) < 2**16:
-        raise Invalid(f"{url!r} is not the address of a server: give one such as http://127.0.0.1:8750")
-    return url

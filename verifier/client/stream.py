@@ -15,6 +15,7 @@ import httpx
 import msgspec
 from httpx_sse import EventSource, ServerSentEvent, SSEError
 
+from verifier.client.address import shown
 from verifier.client.port import Message, Params
 from verifier.client.retry import asked_to_wait, backoff, problem_of
 from verifier.errors import Internal, Unreachable
@@ -113,7 +114,8 @@ class Stream(AsyncIterator[Message]):
 
     async def _lost(self, error: httpx.RequestError) -> None:
         if self._log is None and self._began is not None and anyio.current_time() >= self._began + self._patience:
-            raise Unreachable(f"nothing answers at {self._http.base_url} ({error}): start the server") from error
+            where = shown(str(self._http.base_url))
+            raise Unreachable(f"nothing answers at {where} ({error}): start the server") from error
         await self._pause(0.0)
 
     async def _pause(self, seconds: float) -> None:
