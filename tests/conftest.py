@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -11,6 +12,12 @@ import pytest
 from events.log import Log
 from events.open import open_log
 from tests.postgres import Server, serving
+
+
+def pytest_configure() -> None:
+    """Let the programs that a test starts be interrupted, also where a shell started the tests in the background and
+    has interrupts ignored, which every program inherits."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
