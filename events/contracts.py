@@ -383,10 +383,16 @@ class StoryOpened(Fact, frozen=True, kw_only=True, tag="story.opened"):
 
 
 class LogOpened(Fact, frozen=True, kw_only=True, tag="log.opened"):
-    """The first event of every log: its id and, after a fork, the old log's last checkpoint."""
+    """The first event of every log: its id.
+
+    After a fork, `fork` is the last checkpoint of the log that this one goes on from, and `lineage` the first log of
+    that line, from whose id the ids of names are derived. Every other fact of a fork stands as it stood there, at its
+    position; so this one takes the time of the fact whose place it has, and the note says when the log was forked.
+    """
 
     words: ClassVar = ("note",)
     fork: Annotated[str, Meta(max_length=4_096)] | None = None
+    lineage: LogId | None = None
     log: LogId
 
 

@@ -11,14 +11,17 @@ its digest; the leaf stays as it is.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import re
 import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
+from msgspec import inspect
 
 from events.contracts import FACTS, AnyFact, EventId, Fact, Identity, Sha256, Slot, Stream, Time, Wording, type_of
 from events.errors import Invalid, TooLarge, UnknownFact
@@ -128,7 +131,7 @@ _FORM_OF: Final = {
     **dict.fromkeys(("wording", "identity", "digest", "root"), "sha256"),
     **dict.fromkeys(
         ("id", "causation", "derived_from", "statement", "merge", "replaces", "adjudication", "link", "to", "into",
-         "publication", "story", "same_as", "log", "event"),
+         "publication", "story", "same_as", "log", "lineage", "event"),
         "id",
     ),
     **dict.fromkeys(("command", "document"), "sha256"),
@@ -141,14 +144,14 @@ def check_form(leaf: Leaf, raw: bytes) -> None:
 
     For leaves that come from outside: restore and audit. Raises `Invalid`.
     """
-    _check_bytes("a leaf", raw, LEAF_LIMIT)
-    _check_strings(msgspec.to_builtins(leaf))
+    _check_bytes("a leaf", leaf, raw, LEAF_LIMIT)
+    _check_strings(leaf)
 
 
 def check_text(text: Wording | Identity, raw: bytes) -> None:
     """Check of a text what decoding doesn't, as `check_form` does of a leaf. Raises `Invalid`."""
-    _check_bytes("a text", raw, TEXT_LIMIT)
-    _check_strings(msgspec.to_builtins(text))
+    _check_bytes("a text", text, raw, TEXT_LIMIT)
+    _check_strings(text)
     if isinstance(text, Identity):
         _check_strings([*text.documents, *text.origins, *text.parties], "local")
         _check_strings(list(text.documents.values()), "document")
@@ -161,25 +164,53 @@ def check_words(fact: Fact, wording: Wording) -> None:
             raise Invalid(f"a fact of type {type_of(fact)} carries no {name}")
 
 
-def _check_bytes(what: str, raw: bytes, limit: int) -> None:
+def _check_bytes(what: str, value: Any, raw: bytes, limit: int) -> None:
     if len(raw) > limit:
         raise TooLarge(f"{what} has {len(raw):,} bytes, the limit is {limit:,}")
-    # Compared as plain JSON and not as the class that it decodes to: a field that holds its default may
-    # stand in the bytes or be left out, and both are canonical.
-    if canonical(msgspec.json.decode(raw)) != raw:
+    # Where these differ, it is compared as plain JSON and not as the class that it decodes to: a field that holds its
+    # default may stand in the bytes or be left out, and both are canonical.
+    if _encoder.encode(value) != raw and canonical(msgspec.json.decode(raw)) != raw:
         raise Invalid(f"{what} is not canonical JSON (RFC 8785)")
 
 
 def _check_strings(value: Any, name: str = "") -> None:
     """Check every string in a value that stands, at any depth, in a field of this name or with a name of its own."""
-    if isinstance(value, dict):
+    if isinstance(value, str):
+        if name in _FORM_OF and not FORMS[_FORM_OF[name]].fullmatch(value):
+            raise Invalid(f"{name} {value!r} does not have the form of one")
+    elif isinstance(value, msgspec.Struct):
+        for field, matches in _looked_at(type(value)):
+            inner = getattr(value, field)
+            if inner is not None and not (matches is not None and inner.__class__ is str and matches(inner)):
+                _check_strings(inner, field)
+    elif isinstance(value, dict):
         for key, inner in value.items():
             _check_strings(inner, key)
     elif isinstance(value, (list, tuple)):
         for inner in value:
             _check_strings(inner, name)
-    elif isinstance(value, str) and name in _FORM_OF and not FORMS[_FORM_OF[name]].fullmatch(value):
-        raise Invalid(f"{name} {value!r} does not have the form of one")
+
+
+@functools.cache
+def _looked_at(cls: type[msgspec.Struct]) -> tuple[tuple[str, Callable[[str], object] | None], ...]:
+    """Return the fields of a class in which a string with a form may stand, each with what says that it has it."""
+    fields = []
+    for field in msgspec.structs.fields(cls):
+        form = _FORM_OF.get(field.name)
+        if form is not None or _holds_fields(inspect.type_info(field.type)):
+            fields.append((field.name, FORMS[form].fullmatch if form else None))
+    return tuple(fields)
+
+
+def _holds_fields(kind: inspect.Type) -> bool:
+    """Say whether values of a type hold fields with names of their own."""
+    match kind:
+        case inspect.Metadata(type=inner) | inspect.VarTupleType(item_type=inner):
+            return _holds_fields(inner)
+        case inspect.UnionType(types=inner):
+            return any(map(_holds_fields, inner))
+        case _:
+            return isinstance(kind, (inspect.StructType, inspect.DictType))
 
 
 def text_digest(salt: bytes, slot: Slot, value: bytes) -> str:

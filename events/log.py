@@ -321,6 +321,12 @@ class Log(Protocol):
         ...
 
     @property
+    def lineage(self) -> str:
+        """The id of the first log in this log's line of forks, its own where it is no fork: what the ids of names are
+        derived from, so that a name means the same after a fork. Raises as `id` does."""
+        ...
+
+    @property
     def url(self) -> str:
         """Where the log is."""
         ...

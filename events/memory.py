@@ -44,6 +44,14 @@ class MemoryLog:
             case _:
                 raise Invalid("this log is empty and has no id yet: restore into it first")
 
+    @property
+    def lineage(self) -> str:
+        match self._events:
+            case [Recorded(fact=LogOpened(lineage=str(lineage))), *_]:
+                return lineage
+            case _:
+                return self.id
+
     async def append(self, events: Sequence[Proposed], *, after: Mapping[str, int] = {}) -> Sequence[Recorded]:
         self._check_open()
         encoded = encode_append(events)

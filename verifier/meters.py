@@ -91,6 +91,10 @@ class MeteredLog:
         return self._log.id
 
     @property
+    def lineage(self) -> str:
+        return self._log.lineage
+
+    @property
     def url(self) -> str:
         return self._log.url
 

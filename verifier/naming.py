@@ -32,31 +32,31 @@ def normal(name: str) -> str:
 
 
 @lru_cache(REMEMBERED)
-def source_id(log_id: str, name: str) -> str:
+def source_id(lineage: str, name: str) -> str:
     """Return the id of the source that this name means in this log."""
-    return derive("src", log_id, normal(name))
+    return derive("src", lineage, normal(name))
 
 
 @lru_cache(REMEMBERED)
-def unnamed_source_id(log_id: str, claim_id: str, label: str) -> str:
+def unnamed_source_id(lineage: str, claim_id: str, label: str) -> str:
     """Return the id of a source that is described, not named: it means somebody within one claim only."""
-    return derive("src", log_id, claim_id, normal(label))
+    return derive("src", lineage, claim_id, normal(label))
 
 
 @lru_cache(REMEMBERED)
-def origin_id(log_id: str, scope: str, source: str) -> str:
+def origin_id(lineage: str, scope: str, source: str) -> str:
     """Return the id of what a source, or a label taken as one, is the origin of within a story or claim."""
-    return derive("org", log_id, scope, source)
+    return derive("org", lineage, scope, source)
 
 
-def story_id(log_id: str, title: str) -> str:
+def story_id(lineage: str, title: str) -> str:
     """Return the id of the story with this title."""
-    return derive("sto", log_id, normal(title))
+    return derive("sto", lineage, normal(title))
 
 
-def story_named(log_id: str, given: str) -> str:
+def story_named(lineage: str, given: str) -> str:
     """Return the id of a story that is given by its id or its title."""
-    return given if is_id(given, "sto") else story_id(log_id, given)
+    return given if is_id(given, "sto") else story_id(lineage, given)
 
 
 def is_sha256(text: str) -> bool:

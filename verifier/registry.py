@@ -57,7 +57,7 @@ class Registry:
 
     async def register_source(self, command: RegisterSource, actor: str, digest: str, key: str) -> Target:
         """Decide to register a source and the aliases it goes by."""
-        id = derive("src", actor, key) if command.protected else source_id(self._log.id, command.name)
+        id = derive("src", actor, key) if command.protected else source_id(self._log.lineage, command.name)
         source = await self._fresh(id)
         if source.registered or source.same_as:
             raise Refused(f"{command.name} is registered already as {id}: update it", rule="source-exists", source=id)
@@ -106,7 +106,7 @@ class Registry:
 
     def named(self, name: str) -> str:
         """Return the id that a name or id of a source gives, aliases not followed."""
-        return name if is_id(name, "src") else source_id(self._log.id, name)
+        return name if is_id(name, "src") else source_id(self._log.lineage, name)
 
     async def _survivor_of(self, source: Source, name: str) -> Source:
         survivor = await self._fresh(await self.source_by(name))
@@ -129,7 +129,7 @@ class Registry:
     ) -> None:
         """Let each alias's own stream point to the source, so that its name resolves to it from now on."""
         for alias in aliases:
-            id = source_id(self._log.id, alias)
+            id = source_id(self._log.lineage, alias)
             if id == party.id or f"source:{id}" in after:
                 continue
             other = await self._fresh(id)
@@ -163,7 +163,7 @@ class Registry:
 
     async def open_story(self, command: OpenStory, actor: str, digest: str) -> Target:
         """Decide to open a story."""
-        id = story_id(self._log.id, command.title)
+        id = story_id(self._log.lineage, command.title)
         if await self.has_story(id):
             raise Refused(f"the story is open already as {id}: use it", rule="story-exists", story=id)
         return Target(
@@ -172,7 +172,7 @@ class Registry:
 
     async def story_by(self, name: str) -> str:
         """Return the id of a story by its id or title. Raises `NotFound`."""
-        id = story_named(self._log.id, name)
+        id = story_named(self._log.lineage, name)
         if not await self.has_story(id):
             raise NotFound(f"there is no story {name} in this log: open it, or look it up in the list", story=name)
         return id
@@ -213,7 +213,8 @@ class Registry:
 
     def origin_of(self, scope: str, label: str) -> str:
         """Return the id of the origin that a label means within a story."""
-        return label if is_id(label, "org") else origin_id(self._log.id, scope, source_id(self._log.id, label))
+        lineage = self._log.lineage
+        return label if is_id(label, "org") else origin_id(lineage, scope, source_id(lineage, label))
 
     # --- the policy, and erasing -------------------------------------------------------------------
 

@@ -87,7 +87,7 @@ class Sources:
 
     def _remembered(self, name: str) -> Party | None:
         """Return whom a name means that nobody registered, as most names: without awaiting, from what was read."""
-        source = None if is_id(name, "src") else self._cache.get(source_id(self._log.id, name))
+        source = None if is_id(name, "src") else self._cache.get(source_id(self._log.lineage, name))
         if source is None or source.party is not None or source.same_as is not None:
             return None
         self._cache.move_to_end(source.id)
@@ -95,7 +95,7 @@ class Sources:
 
     async def _party(self, name: str, known: Callable[[str], bool] | None) -> Party:
         by_id = is_id(name, "src")
-        chain = await self.chain(name if by_id else source_id(self._log.id, name))
+        chain = await self.chain(name if by_id else source_id(self._log.lineage, name))
         source = chain[-1]
         if source.party is None and by_id:
             self.forget(source.id)  # never refused from what is remembered: another process may have registered it
@@ -106,7 +106,7 @@ class Sources:
             return Party(id=source.id, name=name)
         id = source.id
         if known is not None and not known(id):
-            aliases = [source_id(self._log.id, alias) for alias in source.party.aliases]
+            aliases = [source_id(self._log.lineage, alias) for alias in source.party.aliases]
             id = next(filter(known, (*(one.id for one in chain), *aliases)), id)
         return Party(id=id, name=source.party.name)
 

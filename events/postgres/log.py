@@ -45,6 +45,7 @@ class PostgresLog:
         self._failure: LogError | None = None  # one of these tasks ended while the log was open
         self._loop = asyncio.get_running_loop()
         self._id: str | None = None
+        self._lineage: str | None = None
         self._closed = False
         # What waits or is being committed; both are bounded, so that a slow database meets callers early.
         self._asked: set[Work] = set()
@@ -122,6 +123,10 @@ class PostgresLog:
             raise Invalid("this log is empty and has no id yet: restore into it first")
         return self._id
 
+    @property
+    def lineage(self) -> str:
+        return self._lineage or self.id
+
     async def append(self, events: Sequence[Proposed], *, after: Mapping[str, int] = {}) -> Sequence[Recorded]:
         encoded = encode_append(events)
         return await self._do(Append.of(encoded, after, self._loop.create_future()))
@@ -192,7 +197,7 @@ class PostgresLog:
     def _learn(self, event: Recorded) -> None:
         """Take the log's id from its first event; any other says nothing about it."""
         if event.position == 1 and isinstance(event.fact, LogOpened):  # in this order: any other needn't be decoded
-            self._id = event.fact.log
+            self._id, self._lineage = event.fact.log, event.fact.lineage
 
     async def head(self) -> int:
         return await self._reader.head()

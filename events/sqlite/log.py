@@ -37,6 +37,7 @@ class SqliteLog:
         self._writer: Writer | None = None
         self._owner: Owner | None = None
         self._id: str | None = None
+        self._lineage: str | None = None
         self._closed = False
         # What waits or is being committed; both are bounded, so that a slow disk meets callers early.
         self._waiting = 0
@@ -92,6 +93,10 @@ class SqliteLog:
         if self._id is None:
             raise Invalid("this log is empty and has no id yet: restore into it first")
         return self._id
+
+    @property
+    def lineage(self) -> str:
+        return self._lineage or self.id
 
     def announce(self, address: str | None) -> None:
         """Say where this log is served: another process that wants to write is told by `LogInUse`."""
@@ -172,8 +177,8 @@ class SqliteLog:
     def _learn(self, event: Recorded) -> None:
         """Take the log's id from its first event; any other says nothing about it."""
         match event:
-            case Recorded(position=1, fact=LogOpened(log=log_id)):
-                self._id = log_id
+            case Recorded(position=1, fact=LogOpened(log=log_id, lineage=lineage)):
+                self._id, self._lineage = log_id, lineage
 
     async def head(self) -> int:
         return await self._reader.head()

@@ -169,7 +169,7 @@ async def test_what_was_read_while_a_source_changed_is_not_remembered(process: P
     class Slow:
         """A log whose pages take a while to arrive."""
 
-        id = log.id
+        lineage = log.lineage
 
         async def read(self, stream: str, *, after: int = 0, upto: int | None = None):
             pages = [page async for page in log.read(stream, after=after, upto=upto)]
@@ -182,7 +182,7 @@ async def test_what_was_read_while_a_source_changed_is_not_remembered(process: P
     slow = asyncio.create_task(sources.resolve(["A.F.P."]))
     await reading.wait()
     await process.source(RegisterSource(name="AFP", aliases=("A.F.P.",)))
-    sources.forget(source_id(log.id, "A.F.P."))  # as the process does that has appended
+    sources.forget(source_id(log.lineage, "A.F.P."))  # as the process does that has appended
     gate.set()
     await slow
 

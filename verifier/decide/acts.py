@@ -101,7 +101,7 @@ def speaker_or_carrier(known: Known, name: str, said: Said) -> int:
     """Return the number of who takes a statement back. Raises `Refused` for who neither said nor carried it."""
     numbers = known.names.party_numbers
     named = known.parties[name].id
-    unnamed = unnamed_source_id(known.log_id, known.claim.id, name)
+    unnamed = unnamed_source_id(known.lineage, known.claim.id, name)
     for number in {numbers.get(named), numbers.get(unnamed)}:
         if number is not None and number in (said.body.source, *said.body.via):
             return number
@@ -162,7 +162,7 @@ def corrected_speaker(known: Known, command: Correct, old: Statement, mentions: 
         if (attribution in UNNAMED) == (old.attribution in UNNAMED):
             return before, old.source
         # A description that turns out to be a name means whom everybody means by it; and the reverse.
-        own = unnamed_source_id(known.log_id, known.claim.id, before.name), source_id(known.log_id, before.name)
+        own = unnamed_source_id(known.lineage, known.claim.id, before.name), source_id(known.lineage, before.name)
         if before.id not in own:
             return before, old.source
         speaker = whom(known, before.name, attribution)
@@ -269,7 +269,7 @@ def origin_number(known: Known, label: str, mentions: Mentions) -> int:
             mentions.again(origins=(number,))
             return number
     if not is_id(label, "org"):
-        own = origin_id(known.log_id, known.scope, known.parties[label].id)
+        own = origin_id(known.lineage, known.scope, known.parties[label].id)
         if known.story is not None or own in known.names.origin_numbers:
             return mentions.origin(Origin(id=own, label=label))
     have = ", ".join(sorted({origin.label for origin in known.names.origins.values()})[:10])

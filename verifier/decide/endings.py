@@ -158,22 +158,22 @@ def origin_there(known: Known, said: Said, other: Other, sources: Mapping[str, s
     number = known.claim.origin_roots().get(said.body.origin, said.body.origin)
     origin = known.names.origins.get(number)
     if origin is None:
-        id = origin_id(known.log_id, known.claim.id, f"origin {number}")
+        id = origin_id(known.lineage, known.claim.id, f"origin {number}")
         return Origin(id=id, label="an origin that was erased")
     if origin.id not in sources:
         return origin
-    return Origin(id=origin_id(known.log_id, scope_of(other.claim), sources[origin.id]), label=origin.label)
+    return Origin(id=origin_id(known.lineage, scope_of(other.claim), sources[origin.id]), label=origin.label)
 
 
 def origin_sources(known: Known) -> dict[str, str]:
     """Return, for the origins of a claim, the source or label that each was derived from, as far as it shows."""
-    labels = [source_id(known.log_id, origin.label) for origin in known.names.origins.values()]
-    return {origin_id(known.log_id, known.scope, source): source for source in (*labels, *known.names.party_numbers)}
+    labels = [source_id(known.lineage, origin.label) for origin in known.names.origins.values()]
+    return {origin_id(known.lineage, known.scope, source): source for source in (*labels, *known.names.party_numbers)}
 
 
 def identified(known: Known, number: int) -> Party:
     """Return whom a number means; one that was erased goes on as somebody of this claim."""
     party = known.names.parties.get(number)
     return party or Party(
-        id=unnamed_source_id(known.log_id, known.claim.id, f"party {number}"), name="a name that was erased"
+        id=unnamed_source_id(known.lineage, known.claim.id, f"party {number}"), name="a name that was erased"
     )

@@ -42,7 +42,7 @@ class Known(msgspec.Struct, kw_only=True):
     before them, `others` the other claims that the command names, `story` the story in which a claim is
     registered, or for which the command was asked."""
 
-    log_id: str
+    lineage: str
     actor: str
     command: str
     claim: Claim

@@ -112,15 +112,15 @@ def accused_by(known: Known) -> dict[int, str]:
 def standing_of(known: Known, source: int, accused: Mapping[int, str], carried: Origin | None) -> Standing:
     """Return what a source is to a claim where nobody says: a party to it where the claim accuses it, or whom
     it only carries."""
-    word_of = {origin_id(known.log_id, known.scope, id) for id in accused.values() if id}
+    word_of = {origin_id(known.lineage, known.scope, id) for id in accused.values() if id}
     return "interested" if source in accused or (carried and carried.id in word_of) else "unknown"
 
 
 def whom(known: Known, name: str, attribution: Attribution) -> Party:
     """Return whom a name means. Someone who is described, not named, is known within this claim only."""
     if attribution in UNNAMED and not is_id(name, "src"):
-        return Party(id=unnamed_source_id(known.log_id, known.claim.id, name), name=name)
-    return known.parties.get(name) or Party(id=source_id(known.log_id, name), name=name)
+        return Party(id=unnamed_source_id(known.lineage, known.claim.id, name), name=name)
+    return known.parties.get(name) or Party(id=source_id(known.lineage, name), name=name)
 
 
 def carriers_of(known: Known, via: tuple[str, ...], speaker: Party, mentions: Mentions) -> tuple[int, ...]:
@@ -144,7 +144,7 @@ def origin_meant(known: Known, label: str | None, speaker: Party) -> tuple[Origi
         if number is None:
             raise NotFound(f"the claim has no origin {label}: name it by its label", origin=label)
         return known.names.origins[number], label == own.id
-    unnamed = unnamed_source_id(known.log_id, known.claim.id, label)
+    unnamed = unnamed_source_id(known.lineage, known.claim.id, label)
     source = Party(id=unnamed, name=label) if unnamed in known.names.party_numbers else known.parties[label]
     origin = Origin(id=own_origin(known, source, label=label).id, label=label)
     return origin, origin.id == own.id
@@ -157,11 +157,11 @@ def own_origin(known: Known, speaker: Party, *, label: str | None = None) -> Ori
     label means one thing here, whether first somebody carried it or its speaker was heard.
     """
     name = label or speaker.name
-    own = Origin(id=origin_id(known.log_id, known.scope, speaker.id), label=speaker.name)
-    if own.id in known.names.origin_numbers or speaker.id != unnamed_source_id(known.log_id, known.claim.id, name):
+    own = Origin(id=origin_id(known.lineage, known.scope, speaker.id), label=speaker.name)
+    if own.id in known.names.origin_numbers or speaker.id != unnamed_source_id(known.lineage, known.claim.id, name):
         return own
-    named = known.parties[name].id if name in known.parties else source_id(known.log_id, name)
-    carried = known.names.origin_numbers.get(origin_id(known.log_id, known.scope, named))
+    named = known.parties[name].id if name in known.parties else source_id(known.lineage, name)
+    carried = known.names.origin_numbers.get(origin_id(known.lineage, known.scope, named))
     if carried is None or (label is None and named in known.names.party_numbers):
         return own
     return known.names.origins[carried]

@@ -79,7 +79,7 @@ class Handler:
         Raises a `Problem`; after any but `OutcomeUnknown` nothing was recorded.
         """
         claim_id = derive("clm", caller.actor, caller.key)
-        story = None if command.story is None else story_named(self._log.id, command.story)
+        story = None if command.story is None else story_named(self._log.lineage, command.story)
         wording = (story, normal(command.text))
         async with self._queues.hold(f"wording:{wording}", claim_id):
             folded = self._folds.cached(claim_id)

@@ -76,7 +76,7 @@ class Decider:
         parties, labels = await self._names(folded, story, command)
         others = {name: await self._other(name) for name in named_claims(command)}
         known = Known(
-            log_id=self._log.id,
+            lineage=self._log.lineage,
             actor=caller.actor,
             command=digest,
             claim=folded.claim,
@@ -153,7 +153,7 @@ class Decider:
         scope = scope_of(claim, story)
 
         def known(source: str) -> bool:
-            return source in names.party_numbers or origin_id(self._log.id, scope, source) in names.origin_numbers
+            return source in names.party_numbers or origin_id(self._log.lineage, scope, source) in names.origin_numbers
 
         sources = self._registry.sources
         parties = await sources.resolve((*names_in(command), *_speaker_of(folded, command)), known=known)
@@ -169,7 +169,7 @@ class Decider:
         if command.story is None:
             return None, []
         given = command.story
-        story = story_named(self._log.id, given)
+        story = story_named(self._log.lineage, given)
         if await self._registry.has_story(story):
             return story, []
         if is_id(given, "sto"):

@@ -109,7 +109,7 @@ class Registrar:
     async def open_story(self, command: OpenStory, caller: Caller) -> dict[str, Any]:
         """Open a story."""
         digest = command_digest(command, "", caller.key)
-        id = story_id(self._log.id, command.title)
+        id = story_id(self._log.lineage, command.title)
         async with self._queues.hold(f"story:{id}"):
             if (again := await self._recorded_before(f"story:{id}", id, digest, caller)) is not None:
                 return again
@@ -141,7 +141,7 @@ class Registrar:
             case RegisterSource(protected=True):
                 id = derive("src", caller.actor, caller.key)
             case RegisterSource():
-                id = source_id(self._log.id, command.name)
+                id = source_id(self._log.lineage, command.name)
             case _:
                 # The same command may have made this source another name of one since.
                 chain = await self.registry.sources.chain(self.registry.named(source or ""))
