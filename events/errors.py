@@ -15,6 +15,7 @@ LogError
 ├── Closed              open the log again
 ├── SchemaMismatch      migrate the log, or use a newer version of the product
 ├── Damaged             the log is not as it was written: stop, and audit it
+├── SealRefused         nothing is signed: restore what was lost, or go on under a new name
 └── DamagedEvidence     the bytes kept of a snapshot are other bytes: put it again, or erase it
 """
 
@@ -114,6 +115,10 @@ class Damaged(LogError):
         where = "somewhere in the log" if position is None else f"position {position}"
         super().__init__(f"{where}: {what}; stop writing, keep a copy, and audit the log")
         self.position = position
+
+
+class SealRefused(LogError):
+    """The log doesn't continue what was signed of it, so nothing is signed; what was recorded stays recorded."""
 
 
 class DamagedEvidence(LogError):

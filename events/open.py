@@ -12,10 +12,13 @@ from events.errors import Invalid
 from events.evidence import Evidence, MemoryEvidence, Snapshots
 from events.log import Log
 from events.memory import MemoryLog
+from events.rows import Rows
 from events.sqlite import SqliteLog
 from events.sqlite.condition import examine as examine_file
 from events.sqlite.owner import holder_of as holder_beside
+from events.sqlite.rows import SqliteRows
 from events.sqlite.schema import VERSION as SQLITE_VERSION
+from events.tiles import FileTiles, MemoryTiles, Tiles
 
 if TYPE_CHECKING:
     from events.postgres.place import Place
@@ -117,6 +120,42 @@ def evidence_of(url: str) -> Snapshots:
             from events.postgres.evidence import PostgresEvidence  # here, because it is an extra
 
             return PostgresEvidence(found)
+        case (scheme, _, _):
+            raise _no_log(url, scheme)
+
+
+def rows_of(url: str) -> Rows:
+    """Open the tables of a log as an auditor reads them: see `events.rows`. Takes no lock and writes nothing.
+
+    Raises `Invalid` for a URL that names no log with tables and where there is none, and what opening it would.
+    """
+    match url.partition(":"):
+        case ("sqlite", ":", place) if _names_a_file(place):
+            return SqliteRows(_file_of(place), tiles=_file_of(place).with_suffix(".tiles"))
+        case ("postgresql", ":", place) if place.startswith("//"):
+            found = database_of(url)
+            from events.postgres.rows import PostgresRows  # here, because it is an extra
+
+            return PostgresRows(found)
+        case (scheme, _, _):
+            raise _no_log(url, scheme)
+
+
+def tiles_of(url: str) -> Tiles:
+    """Return where the tiles of a log are kept: beside its file, in its database, or in memory.
+
+    Raises `Invalid` for a URL that names no log.
+    """
+    match url.partition(":"):
+        case ("memory", ":", ""):
+            return MemoryTiles()
+        case ("sqlite", ":", place) if _names_a_file(place):
+            return FileTiles(Path(place[3:]).with_suffix(".tiles"))
+        case ("postgresql", ":", place) if place.startswith("//"):
+            found = database_of(url)
+            from events.postgres.tiles import PostgresTiles  # here, because it is an extra
+
+            return PostgresTiles(found)
         case (scheme, _, _):
             raise _no_log(url, scheme)
 

@@ -69,6 +69,11 @@ class Server:
         return self._bin
 
     @property
+    def data(self) -> Path:
+        """The folder in which it keeps everything."""
+        return self._data
+
+    @property
     def pid(self) -> int:
         """The process id of the postmaster."""
         return self._running().pid

@@ -12,8 +12,11 @@ from events.errors import Invalid
 SCHEMA: Final = "verifier"
 """The schema of a log whose URL names none."""
 
-BESIDE: Final = "_views"
-"""How the name of a schema ends that stands beside a log's, for what is computed from it."""
+VIEWS: Final = "_views"
+"""How the name of the schema ends that stands beside a log's for its views."""
+
+TILES: Final = "_tiles"
+"""How the name of the schema ends that stands beside a log's for its tiles."""
 
 PARAMETERS: Final = frozenset(
     ("application_name", "dbname", "gsslib", "host", "krbsrvname", "options", "passfile", "password", "port", "service",
@@ -69,9 +72,10 @@ def place_of(url: str) -> Place:
             f"{schemas[-1]!r} can't be the schema of a log: use one name of small letters, digits and underscores,"
             " 48 at the most, that doesn't begin with pg_"
         )
-    if schemas[0].endswith(BESIDE):
+    if schemas[0].endswith((VIEWS, TILES)):
         raise Invalid(
-            f"a log's schema doesn't end in {BESIDE}: there stand the views of another log; choose another name"
+            f"a log's schema doesn't end in {VIEWS} or {TILES}: there stands what is computed from another log; choose"
+            " another name"
         )
     user = who.partition(":")[0]
     others = urlencode([pair for pair in given if pair[0] != "schema"], quote_via=quote)  # libpq knows no "+"

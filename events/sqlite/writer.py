@@ -29,6 +29,7 @@ BATCH_APPENDS: Final = 512
 BATCH_BYTES: Final = 4 * 2**20
 """About the most bytes one commit takes; a larger append is committed alone."""
 
+_PAGE_READ: Final = 250  # milliseconds within which whoever reads a page has read it
 _WIPE_AGAIN: Final = 1.0  # seconds between attempts to wipe an erased text from the WAL file
 
 
@@ -220,11 +221,12 @@ class Writer:
     def _wipe(self) -> None:
         """Empty the WAL file, which still holds what was erased from the table.
 
-        A reader may be in the way, whom nobody waits for: it is tried again later, and at closing.
+        A reader may be in the way. A page of ours is waited for, so that an erasure is answered once it is done;
+        whoever reads for longer is not: then it is tried again later, and at closing.
         """
         with suppress(sqlite3.Error):
             connection = self._connect()
-            connection.execute("PRAGMA busy_timeout = 0")
+            connection.execute(f"PRAGMA busy_timeout = {0 if self._wipe_at else _PAGE_READ}")
             busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             connection.execute(f"PRAGMA busy_timeout = {round(self._busy_timeout * 1_000)}")
             self._residue = bool(busy)
