@@ -26,11 +26,23 @@ from typing import IO, NoReturn
 
 from anyio import to_thread
 
-from events.archive_lines import FORMAT, VERSION, End, Header, Ledger, Reader, Snapshot, line_of, missing_texts
+from events.archive_lines import (
+    FORMAT,
+    VERSION,
+    End,
+    Header,
+    Reader,
+    Snapshot,
+    check_whole,
+    enter,
+    line_of,
+    missing_texts,
+)
 from events.contracts import Slot, TextErased
 from events.errors import Busy, Damaged, ForeignCursor, Invalid
 from events.evidence import Snapshots
 from events.leaf import canonical
+from events.ledger import Ledger
 from events.log import Log, Recorded
 
 
@@ -182,10 +194,10 @@ async def _verify(read: IO[bytes], ledger: Ledger) -> tuple[Header, End]:
                 header = piece
             case End():
                 assert header is not None  # no other line may come first
-                await to_thread.run_sync(ledger.check, header.after)
+                await to_thread.run_sync(check_whole, ledger, header.after)
                 return header, piece
             case list():
-                await to_thread.run_sync(ledger.enter, piece)
+                await to_thread.run_sync(enter, ledger, piece)
             case Snapshot():
                 pass
 

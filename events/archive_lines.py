@@ -1,6 +1,6 @@
 """The lines of an export: their form, and everything that is checked when they are read.
 
-`Reader` checks each line by itself and against the lines before it, `Ledger` what can only be said of
+`Reader` checks each line by itself and against the lines before it, `check_whole` what can only be said of
 the whole file. Nothing here writes to a log.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import IO, Final, get_args
 
@@ -29,6 +28,7 @@ from events.leaf import (
     decode_wording,
     text_digest,
 )
+from events.ledger import Doubt, Ledger
 from events.log import PAGE, Recorded
 
 FORMAT: Final = "claim-verifier log"
@@ -274,67 +274,25 @@ def _check_digest(slot: Slot, salt: bytes, raw: bytes, expected: str) -> None:
         raise Invalid(f"the {slot} does not have the digest that stands in the leaf")
 
 
-_TABLES: Final = """
-    create table event (id text, position integer);
-    create table missing (event text, slot text, position integer, primary key (event, slot));
-    create table erased (event text, slot text, position integer);
-    begin;
-"""
-
-_CHECKS: Final = (
-    (
-        "its event has the id of an earlier one",
-        "select min(last) from (select max(position) as last from event group by id having count(*) > 1)",
-    ),
-    (
-        "a text is missing and no text.erased names it: it was lost or hidden",
-        "select min(position) from missing where (event, slot) not in (select event, slot from erased)",
-    ),
-    (
-        "it holds a text that was erased",
-        """select min(event.position) from event join erased on erased.event = event.id
-           where (erased.event, erased.slot) not in (select event, slot from missing)""",
-    ),
-    (
-        "it erases a text of an event that does not come before it",
-        """select min(erased.position) from erased left join event on event.id = erased.event
-           where event.position >= erased.position or event.id is null and :after = 0""",
-    ),
-)
-"""What must not be, and the query that finds the first position where it is."""
+DOUBTS: Final[dict[Doubt, str]] = {
+    "id": "its event has the id of an earlier one",
+    "lost or hidden": "a text is missing and no text.erased names it: it was lost or hidden",
+    "not erased": "it holds a text that was erased",
+    "erasure": "it erases a text of an event that does not come before it",
+}
+"""What must not be in a whole file."""
 
 
-class Ledger:
-    """What can only be said of the whole file: no id comes twice, and a text is missing where, and only
-    where, it was erased.
+def enter(ledger: Ledger, events: Sequence[Recorded]) -> None:
+    """Note these events in a ledger."""
+    ledger.events((event.id, event.position) for event in events)
+    ledger.missing((event.id, slot, event.position) for event in events for slot in missing_texts(event))
+    ledger.erased(
+        (fact.event, fact.slot, event.position) for event in events if isinstance(fact := event.fact, TextErased)
+    )
 
-    Kept in a temporary database, which grows on the disk and not in memory; it holds ids and no texts.
-    """
 
-    def __init__(self) -> None:
-        # Used by one thread at a time, but not always by the same.
-        self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._db.executescript(_TABLES)
-
-    def close(self) -> None:
-        """Drop the database."""
-        self._db.close()
-
-    def enter(self, events: Sequence[Recorded]) -> None:
-        """Note these events."""
-        self._db.executemany("insert into event values (?, ?)", [(event.id, event.position) for event in events])
-        self._db.executemany(
-            "insert or ignore into missing values (?, ?, ?)",
-            [(event.id, slot, event.position) for event in events for slot in missing_texts(event)],
-        )
-        self._db.executemany(
-            "insert into erased values (?, ?, ?)",
-            [(fact.event, fact.slot, event.position) for event in events if isinstance(fact := event.fact, TextErased)],
-        )
-
-    def check(self, after: int) -> None:
-        """Raise `Invalid` for the first event that doesn't agree with the others; `after` as in the header."""
-        for what, query in _CHECKS:
-            (position,) = self._db.execute(query, {"after": after}).fetchone()
-            if position is not None:
-                raise _bad(position - after + 1, what)
+def check_whole(ledger: Ledger, after: int) -> None:
+    """Raise `Invalid` for the first event that doesn't agree with the others; `after` as in the header."""
+    for doubt, position, _ in ledger.doubts(after=after):
+        raise _bad(position - after + 1, DOUBTS[doubt])
