@@ -22,7 +22,8 @@ class Basis(Answer):
     """What an answer rests on: enough to compute it again and get the same.
 
     `position` is the last event of the log that was looked at, `recorded_at` its time; with `said_by`, only
-    what had been said by that moment was counted.
+    what had been said by that moment was counted; `speculative` is an answer in which something counts that nobody
+    recorded, and which therefore can't be had again by its basis.
     """
 
     log: str
@@ -32,6 +33,7 @@ class Basis(Answer):
     policy_digest: str | None = None
     state_digest: str | None = None
     said_by: str | None = None
+    speculative: bool = False
 
 
 class Counts(Answer):
@@ -144,7 +146,8 @@ class Claim(Answer):
 
 class Written(Claim):
     """The claim after a write. `statement` is the id of the fact that the write recorded, `written_at`
-    its position, `effect` how it was understood, `recorded` every event of the append."""
+    its position, `effect` how it was understood, `recorded` every event of the append. The answer to a what-if
+    has this shape, too: `written_at` is 0 then, and `recorded` is empty."""
 
     statement: str
     written_at: int
@@ -166,6 +169,39 @@ class Done(Answer):
     basis: Basis
     status: str | None = None
     rule: str | None = None
+
+
+class Attested(Answer):
+    """An attestation: the event at `position` says that the tree over all claim states at `at`, under `policy`, has
+    this `root`."""
+
+    position: int
+    event: str
+    at: int
+    policy: str
+    root: str
+    basis: Basis
+
+
+class Attestation(Answer):
+    """The state of a claim as it was attested, and the proof of it.
+
+    `state` is canonical JSON, to be hashed as it stands; `index`, `size` and `proof` (hashes in hex) lead from it to
+    the `root` (RFC 6962), which the `event` at `position` recorded. `basis` is that of the state: the claim asked for
+    as of `at` under this policy gives it again.
+    """
+
+    claim: str
+    state: str
+    index: int
+    size: int
+    proof: tuple[str, ...]
+    root: str
+    at: int
+    policy: str
+    position: int
+    event: str
+    basis: Basis
 
 
 class Event(Answer):
@@ -285,9 +321,47 @@ class Found(Answer):
     id: str
 
 
+class Checkpoint(Answer):
+    """The last signed checkpoint of the log, and what it says: `size` events have the `root` (RFC 6962, in base64).
+
+    `checkpoint` is the signed note as it stands; `vkeys` are the public keys that this server says sign it, to be
+    compared with keys that reached you in another way.
+    """
+
+    log: str
+    name: str
+    size: int
+    root: str
+    checkpoint: str
+    vkeys: tuple[str, ...]
+
+
+class Receipt(Answer):
+    """Facts with the proofs that they are in the log, verified without the log and without us.
+
+    Each of `facts` has its `position`, its `leaf` and texts with their salts as an export has them, and a `proof`
+    (hashes in base64) that leads from the leaf to the root in the `checkpoint`. `claim`, in a claim's receipt, says
+    how these facts were read: `computed`, `explanation` and the `basis` with the policy and its digest.
+
+    `attestation` is there once this was attested. Its `state`, to be hashed as it stands, its `index`, `size` and
+    `proof` (hashes in base64) lead to the root that the leaf of its `fact` holds; that is an event like those above.
+    """
+
+    format: str
+    version: int
+    log: str
+    name: str
+    vkeys: tuple[str, ...]
+    checkpoint: str
+    facts: tuple[dict[str, Any], ...]
+    claim: dict[str, Any] | None = None
+    attestation: dict[str, Any] | None = None
+
+
 class Health(Answer):
     """Whether the server can serve: the log, its head, how far the views are and how far behind, in events and in
-    seconds since the oldest of these was recorded, and how far a rebuild of them is, where one is under way."""
+    seconds since the oldest of these was recorded, and how far a rebuild of them is, where one is under way; `sealed`
+    is up to where the log is sealed, nothing where it isn't, and what lies beyond that is told like a lag."""
 
     status: str
     log: str
@@ -297,4 +371,7 @@ class Health(Answer):
     lag_seconds: float = 0.0
     version: str
     rebuilding: int | None = None
+    sealed: int | None = None
+    unsealed_events: int = 0
+    unsealed_seconds: float = 0.0
     detail: str | None = Field(default=None, description="What is wrong, where something is.")

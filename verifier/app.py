@@ -7,11 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from events.evidence import Snapshots
 from events.log import Log
-from events.open import database_of, evidence_of, open_log
+from events.open import database_of, evidence_of, open_log, tiles_of
+from events.sealed import Sealed
 from verifier.adopted import Adopted
+from verifier.attesting import Attester
 from verifier.feed import Feed
 from verifier.fold import Folds
 from verifier.handler import Handler
@@ -19,12 +22,14 @@ from verifier.handler.deciding import Decider
 from verifier.handler.queues import Queues
 from verifier.handler.registrar import Registrar
 from verifier.handler.together import Together
+from verifier.handler.whatif import WhatIf
 from verifier.meters import MeteredLog, Meters
 from verifier.projections import Views
 from verifier.projections.sqlite import SqlitePlace
 from verifier.queries import Queries
 from verifier.rebuilding import Rebuilding
 from verifier.registry import Registry
+from verifier.sealing import Sealing, Signing
 from verifier.sources import Sources
 from verifier.stories import Stories
 from verifier.tailer import Tailer
@@ -43,22 +48,35 @@ class Desk:
     handler: Handler
     together: Together
     registrar: Registrar
+    what_if: WhatIf
     rebuilding: Rebuilding
+    attester: Attester
+    sealing: Sealing
     meters: Meters
     tailer: Tailer | None
     """What hears of other processes' facts, where several may write the log."""
 
 
+class Follower(Protocol):
+    """What follows the log for as long as it runs."""
+
+    async def run(self) -> None:
+        """Follow until cancelled, or until the log is closed."""
+        ...
+
+
 @asynccontextmanager
-async def open_desk(url: str, *, read_only: bool = False) -> AsyncIterator[Desk]:
+async def open_desk(url: str, *, read_only: bool = False, signing: Signing | None = None) -> AsyncIterator[Desk]:
     """Open a log for writing, follow it with the views, and close both at the end.
 
     A log that doesn't exist is made. With `read_only` the log is only read, by as many as like, and the views
     are folded in memory first; one that doesn't exist is refused. A log on SQLite is written by one process:
     raises `events.errors.LogInUse` where another one does. One on PostgreSQL is written by as many as like, and
-    one of them keeps the views for all.
+    one of them keeps the views for all. With `signing` it is sealed, where there is a key for it.
     """
     async with await open_log(url, writable=not read_only, create=None if read_only else "new") as log:
+        tiles = tiles_of(url)
+        sealing = Sealing(log, Sealed(log, tiles), signing)  # first, because a key may be refused
         tailer = await Tailer.open(log) if several(url) and not read_only else None
         adopted = await Adopted.read(log)
         if tailer is not None:
@@ -68,11 +86,20 @@ async def open_desk(url: str, *, read_only: bool = False) -> AsyncIterator[Desk]
         if read_only:
             await views.catch_up()
         feed, rebuilding = Feed(log, views), Rebuilding(views)
-        desk = assemble(log, views, adopted, feed=feed, rebuilding=rebuilding, evidence=evidence_of(url), tailer=tailer)
+        desk = assemble(
+            log,
+            views,
+            adopted,
+            feed=feed,
+            rebuilding=rebuilding,
+            sealing=sealing,
+            evidence=evidence_of(url),
+            tailer=tailer,
+        )
         if tailer is not None:
             tailer.tell(desk.registrar.registry.learn)
             tailer.tell(desk.queries.hear)
-        followers = (views, feed) if tailer is None else (tailer, views, feed)
+        followers: list[Follower] = [views, feed, desk.sealing, *([tailer] if tailer is not None else [])]
         following = [asyncio.create_task(follower.run(), name=type(follower).__name__) for follower in followers]
         try:
             yield desk
@@ -82,6 +109,8 @@ async def open_desk(url: str, *, read_only: bool = False) -> AsyncIterator[Desk]
             for task in following:
                 task.cancel()
             await asyncio.gather(*following, return_exceptions=True)
+            await sealing.close()
+            await tiles.close()
             await views.close()
 
 
@@ -92,6 +121,7 @@ def assemble(
     *,
     feed: Feed,
     rebuilding: Rebuilding,
+    sealing: Sealing,
     evidence: Snapshots,
     tailer: Tailer | None = None,
 ) -> Desk:
@@ -129,7 +159,10 @@ def assemble(
         handler=handler,
         together=Together(written, handler, registry=registry, folds=folds, decider=decider, queues=queues),
         registrar=registrar,
+        what_if=WhatIf(log, adopted=adopted, decider=decider),
         rebuilding=rebuilding,
+        attester=Attester(log, views, adopted),
+        sealing=sealing,
         meters=meters,
         tailer=tailer,
     )

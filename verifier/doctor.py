@@ -2,6 +2,7 @@
 
     log      its engine, where it is, its tables, its head
     views    how far they are, how far behind, and who keeps them
+    seal     up to where the log is sealed, under which name, and whether it lacks what was sealed
     disk     what the log takes, and what is free
     clock    how the clock that dates events stands to this machine's, and to the newest event
     server   whether one serves the log, and whether it is ready
@@ -23,7 +24,10 @@ import httpx
 from events.condition import Condition
 from events.errors import LogError
 from events.log import Log
-from events.open import database_of, examine, holder_of, open_log
+from events.open import database_of, examine, holder_of, open_log, tiles_of
+from events.seals import Seals
+from events.tiles import CHECKPOINT
+from events.tlog import Head, TlogError, parse_head, split_note
 from verifier.app import several, views_place
 from verifier.client.address import checked, shown
 from verifier.errors import Problem
@@ -31,6 +35,7 @@ from verifier.health import lag_of
 from verifier.projections.database import Place
 from verifier.projections.looking import look_at
 from verifier.projections.sqlite import SqlitePlace
+from verifier.sealing import Signing
 from verifier.settings import READY_LAG
 
 LOW: Final = 256 * 2**20
@@ -51,7 +56,9 @@ class Report:
     wrong: list[str] = field(default_factory=list)
 
 
-async def look_over(url: str, address: str | None, *, ready_lag: float = READY_LAG) -> Report:
+async def look_over(
+    url: str, address: str | None, *, ready_lag: float = READY_LAG, signing: Signing | None = None
+) -> Report:
     """Look a log over, and the server at an address, if one is known.
 
     Whatever can't be looked at is reported as wrong, and the rest is looked at all the same. Raises `LogError` where
@@ -61,6 +68,7 @@ async def look_over(url: str, address: str | None, *, ready_lag: float = READY_L
     condition = await examine(url)
     report.sections["log"] = {"engine": condition.engine, "url": condition.url}
     report.sections["views"] = {}
+    report.sections["seal"] = {}
     _look_at_tables(report, condition)
     _look_at_disk(report, condition)
     report.sections["clock"] = {"ahead_seconds": round(condition.clock_ahead, 3)}
@@ -69,7 +77,7 @@ async def look_over(url: str, address: str | None, *, ready_lag: float = READY_L
             f"the database's clock is {condition.clock_ahead:+.0f} seconds from this machine's: set both by NTP"
         )
     if condition.version == condition.needed:
-        await _look_inside(report, url, ready_lag)
+        await _look_inside(report, url, ready_lag, signing)
     report.sections["server"] = {"address": None}
     if address is not None:
         await _look_at_server(report, address)
@@ -78,7 +86,7 @@ async def look_over(url: str, address: str | None, *, ready_lag: float = READY_L
 
 async def look_at_server(address: str) -> Report:
     """Ask a server how it is; the rest stands beside its log, on its own machine."""
-    report = Report(sections={"log": {}, "views": {}, "clock": {}})
+    report = Report(sections={"log": {}, "views": {}, "seal": {}, "clock": {}})
     await _look_at_server(report, address)
     return report
 
@@ -109,7 +117,7 @@ def _look_at_disk(report: Report, condition: Condition) -> None:
         )
 
 
-async def _look_inside(report: Report, url: str, ready_lag: float) -> None:
+async def _look_inside(report: Report, url: str, ready_lag: float, signing: Signing | None) -> None:
     try:
         async with await open_log(url, writable=False, create=None) as log:
             head = await log.head()
@@ -117,6 +125,8 @@ async def _look_inside(report: Report, url: str, ready_lag: float) -> None:
             report.sections["log"] |= {"id": log.id if head else None, "head": head, "recorded_at": newest}
             _look_at_newest(report, newest)
             await _look_at_views(report, url, log, head, ready_lag)
+            if head:
+                await _look_at_seal(report, url, log, head, signing)
     except LogError as error:
         report.wrong.append(str(error))
 
@@ -138,6 +148,36 @@ def _look_at_newest(report: Report, newest: str | None) -> None:
             f"the newest event is dated {ahead:.0f} seconds from now, so a clock was wrong: set it; until then every"
             " new event is dated like that one"
         )
+
+
+async def _look_at_seal(report: Report, url: str, log: Log, head: int, signing: Signing | None) -> None:
+    """Compare the log with the seals that are kept beside it and in the second place."""
+    section = report.sections["seal"]
+    tiles = tiles_of(url)
+    try:
+        notes = [await tiles.read(CHECKPOINT)]
+    finally:
+        await tiles.close()
+    keys = signing.keys_of(log.id) if signing is not None else None
+    if signing is not None and keys is not None:
+        notes.append(Seals(signing.seals).read(keys.name))
+    sealed = [found for note in notes if note is not None and (found := _said(note)) is not None]
+    last = max(sealed, key=lambda found: found.size, default=None)
+    section |= {"name": keys.name if keys else last.origin if last else None, "position": last.size if last else None}
+    if last is not None:
+        section["unsealed_events"] = max(0, head - last.size)
+        if last.size > head:
+            report.wrong.append(
+                f"the log ends at {head}, and {last.size} events of {last.origin} were sealed: bring back the log that"
+                " has them all, or go on under a new name with `verifier fork`"
+            )
+
+
+def _said(note: bytes) -> Head | None:
+    try:
+        return parse_head(split_note(note)[0])
+    except TlogError:  # torn by a crash
+        return None
 
 
 def _views_of(url: str) -> Place:
@@ -196,6 +236,12 @@ async def _look_at_server(report: Report, address: str) -> None:
         "lag_seconds": health["lag_seconds"],
         "rebuilding": health["rebuilding"],
     }
+    if health["sealed"] is not None:
+        report.sections["seal"] |= {
+            "position": health["sealed"],
+            "unsealed_events": health["unsealed_events"],
+            "unsealed_seconds": health["unsealed_seconds"],
+        }
     if ready.status_code != 200:
         report.wrong.append(str(ready.json().get("detail", f"{where}/readyz answers {ready.status_code}")))
     elif health["detail"] is not None:

@@ -73,7 +73,7 @@ class EmbeddedPort:
     def _learn(self, answer: Mapping[str, Any]) -> None:
         """Remember how far the caller has seen the log, so that the next answer knows at least that."""
         if "basis" in answer:
-            self._seen = max(self._seen, answer["written_at"], answer["basis"]["position"])
+            self._seen = max(self._seen, answer.get("written_at", 0), answer["basis"]["position"])
 
     async def put_bytes(self, sha256: str, data: bytes, media_type: str) -> None:
         """Keep the bytes of a snapshot."""

@@ -12,6 +12,7 @@
     ├── Busy             wait and try again with the same key
     ├── ReadOnly         write somewhere else
     ├── DiskFull         make room and try again
+    ├── NotSealed        wait a second and ask again; where nothing is signed any more, it says what to do
     ├── NotReady         send requests elsewhere until what it says has passed or is mended
     ├── Internal         report it: it is our bug
     ├── Unreachable      start the server, or name the right address (client only)
@@ -131,6 +132,13 @@ class DiskFull(Problem):
     title = "The disk is full"
 
 
+class NotSealed(Problem):
+    """No signed checkpoint covers it yet, or nothing is signed any more."""
+
+    slug = "not-sealed"
+    title = "Not sealed"
+
+
 class NotReady(Problem):
     """The server runs and should be sent no requests: its log can't be read, or its views are not up to it."""
 
@@ -167,7 +175,7 @@ PROBLEMS: Final[dict[str, type[Problem]]] = {
     cls.slug: cls
     for cls in (
         Invalid, NotFound, Refused, DuplicateClaim, Conflict, KeyReused, TooLarge, ViewsBehind, Busy,
-        ReadOnly, DiskFull, NotReady, Internal, Unreachable, OutcomeUnknown,
+        ReadOnly, DiskFull, NotSealed, NotReady, Internal, Unreachable, OutcomeUnknown,
     )
 }  # fmt: skip
 """Every problem by its slug."""

@@ -17,6 +17,7 @@ from events.log import Log
 from verifier import __version__
 from verifier.app import Desk
 from verifier.errors import NotReady
+from verifier.sealing import Sealing
 from verifier.settings import READY_LAG
 
 HEAD_WAIT: Final = 2.0
@@ -34,7 +35,7 @@ class Lag:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     """How a desk is: where its log and its views are, why these have stopped, where they have, how far a rebuild is,
-    and why the last one came to nothing, where it did."""
+    and why the last one came to nothing, where it did; how far the log is sealed, and why no further."""
 
     log: str
     head: int
@@ -43,6 +44,9 @@ class Health:
     stopped: str | None
     rebuilding: int | None
     failure: str | None
+    sealed: int | None
+    unsealed: Lag
+    seal_error: str | None
 
     @property
     def how_far(self) -> dict[str, Any]:
@@ -53,18 +57,28 @@ class Health:
             "lag_events": self.lag.events,
             "lag_seconds": round(self.lag.seconds, 3),
             "rebuilding": self.rebuilding,
+            "sealed": self.sealed,
+            "unsealed_events": self.unsealed.events,
+            "unsealed_seconds": round(self.unsealed.seconds, 3),
         }
 
     @property
     def answer(self) -> dict[str, Any]:
         """All of it, in the shape of `answers.Health`."""
         return {
-            "status": "ok" if self.stopped is None else "views stopped",
+            "status": self.status,
             "log": self.log,
             **self.how_far,
             "version": __version__,
-            "detail": self.stopped or self.failure,
+            "detail": self.stopped or self.seal_error or self.failure,
         }
+
+    @property
+    def status(self) -> str:
+        """In two words, what has stopped."""
+        if self.stopped is not None:
+            return "views stopped"
+        return "ok" if self.seal_error is None else "sealing stopped"
 
 
 async def lag_of(log: Log, position: int, head: int) -> Lag:
@@ -91,6 +105,8 @@ async def health(desk: Desk, *, within: float = HEAD_WAIT) -> Health:
         async with asyncio.timeout(within):
             head = await desk.log.head()
             lag = await lag_of(desk.log, views, head)
+            sealed, seal_error = await _sealed(desk.sealing)
+            unsealed = Lag(events=0, seconds=0.0) if sealed is None else await lag_of(desk.log, sealed, head)
     except TimeoutError as error:
         raise log_errors.Busy(
             f"it has not answered within {within:g} seconds: look at its disk or its database, and ask again"
@@ -103,14 +119,27 @@ async def health(desk: Desk, *, within: float = HEAD_WAIT) -> Health:
         stopped=desk.views.error,
         rebuilding=desk.rebuilding.position,
         failure=desk.rebuilding.failure,
+        sealed=sealed,
+        unsealed=unsealed,
+        seal_error=seal_error,
     )
 
 
+async def _sealed(sealing: Sealing) -> tuple[int | None, str | None]:
+    """Return how far a log is sealed, `None` where it isn't at all, and why no further, where something is wrong."""
+    try:
+        seal = await sealing.sealed.seal()
+    except log_errors.Damaged as error:
+        return None, sealing.error or str(error)
+    return (0 if sealing.name else None) if seal is None else seal.size, sealing.error
+
+
 async def readiness(desk: Desk, *, lag: float = READY_LAG, within: float = HEAD_WAIT) -> Health:
-    """Return the health of a desk that should be sent requests: its log answers, and its views follow closely.
+    """Return the health of a desk that should be sent requests: its log answers, its views follow closely, and it is
+    sealed if it has a key.
 
     Raises `NotReady`, which says what is wrong and what to do: the log can't be reached within some seconds, the
-    views have stopped, or they lag by more than `lag` seconds.
+    views have stopped or lag by more than `lag` seconds, or the log is not sealed any more.
     """
     try:
         found = await health(desk, within=within)
@@ -118,6 +147,8 @@ async def readiness(desk: Desk, *, lag: float = READY_LAG, within: float = HEAD_
         raise NotReady(f"the log can't be read: {error}") from error
     if found.stopped is not None:
         raise NotReady(f"{found.stopped}; meanwhile writes go on, and answers grow old", **found.how_far)
+    if found.seal_error is not None:
+        raise NotReady(f"nothing is signed any more, while reads and writes go on: {found.seal_error}", **found.how_far)
     if found.lag.seconds > lag:
         raise NotReady(
             f"the views lack {found.lag.events:,} events, the oldest of them {found.lag.seconds:.0f} seconds old, and"

@@ -91,6 +91,10 @@ def _of_desk(desk: Desk) -> Iterator[Metric]:
         "verifier_views_running", "1 while the views follow the log, 0 where they have stopped.",
         value=desk.views.error is None,
     )  # fmt: skip
+    yield GaugeMetricFamily(
+        "verifier_sealing_running", "1 while nothing keeps the log from being sealed, 0 where something does.",
+        value=desk.sealing.error is None,
+    )  # fmt: skip
 
 
 def _of_log(found: Health | None) -> Iterator[Metric]:
@@ -103,6 +107,13 @@ def _of_log(found: Health | None) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "verifier_views_lag_seconds", "How long the oldest event that the views lack has been in the log.",
         value=found.lag.seconds,
+    )  # fmt: skip
+    yield GaugeMetricFamily(
+        "verifier_sealed_position", "Up to where the log is sealed; 0 without a key.", value=found.sealed or 0
+    )
+    yield GaugeMetricFamily(
+        "verifier_unsealed_seconds", "How long the oldest event not yet sealed has been in the log; 0 without a key.",
+        value=found.unsealed.seconds,
     )  # fmt: skip
     rebuilt = found.rebuilding
     yield GaugeMetricFamily(

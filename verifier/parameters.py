@@ -24,11 +24,17 @@ class Params:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimParams(Params):
-    """How one claim is asked for: as it stood at a position or time (`as_of`), by what had been said by a
-    moment (`said_by`), under another `policy`."""
+class AsOfParams(Params):
+    """A question that may be asked as of a position or a recorded time (`as_of`): by what was recorded by then."""
 
     as_of: Position | Word | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThenParams(AsOfParams):
+    """The three questions: how it stood at a position or time (`as_of`), by what had been said by a moment
+    (`said_by`), under another `policy`."""
+
     said_by: Word | None = None
     policy: Word | None = None
 
@@ -42,8 +48,35 @@ class PageParams(Params):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoriesParams(PageParams):
+    """A page of stories, maybe as of a position or time."""
+
+    as_of: Position | Word | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementsParams(PageParams):
+    """A page of a claim's statements: those recorded by a position or time, those said by a moment."""
+
+    as_of: Position | Word | None = None
+    said_by: Word | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryParams(PageParams):
+    """A page of the changes of a claim's status, up to a position or time, or as another policy has them."""
+
+    as_of: Position | Word | None = None
+    policy: Word | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimsParams(PageParams):
-    """Which claims are listed."""
+    """Which claims are listed, and how they stood then."""
+
+    as_of: Position | Word | None = None
+    said_by: Word | None = None
+    policy: Word | None = None
 
     status: Word | None = None
     story: Word | None = None
@@ -55,15 +88,17 @@ class ClaimsParams(PageParams):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventsParams:
-    """Events after a position, at most `limit` of them; left out: 100, and as lines all there are."""
+    """Events after a position, at most `limit` of them, recorded by `as_of`; left out: 100, and as lines all there
+    are."""
 
     __pydantic_config__: ClassVar = STRICT
     after: Position = 0
     limit: Limit | None = None
+    as_of: Position | Word | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChangesParams(Params):
+class ChangesParams(AsOfParams):
     """Changes after a position, about `limit` of them."""
 
     after: Position = 0

@@ -1,55 +1,161 @@
 """Replay a whole log: every claim anew from its facts, by the same `evolve` as live, and nothing else.
 
-It answers what an audit asks: do the facts give the statuses that were served, are the texts the ones that
-were recorded, did time go forward. Only leaves are read, unless the texts' digests are to be checked.
+It answers what only the meaning of the facts tells: do they give the statuses that were served, and those that were
+attested. Only leaves are read; whether these and the texts are the ones that were recorded, `events.audit` checks.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Final, Literal
+from typing import Final
 
-from events.contracts import PolicyAdopted, Slot, TextErased
-from events.leaf import text_digest
+from events.contracts import PolicyAdopted
 from events.log import Log, Recorded
+from events.tlog import Frontier, leaf_hash
 from verifier.assessment import Assessment
 from verifier.claim import Claim, evolve
 from verifier.garbage import no_collections, take_as_old
 from verifier.policy import DEFAULT, Policy, policy_named
+from verifier.states import Attested, StateTree, attestations, state_of
 from verifier.tally import Tally
 
 Progress = Callable[[int, int], None]
 """Told after each page how far the replay is, and how far it is to go."""
 
-Wrong = Literal["another digest", "lost or hidden", "time goes back"]
+LARGE: Final = 200
+"""From how many events on the counts of a claim are kept while its states are computed again and again."""
 
 _CLAIM: Final = "claim:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """What is wrong with one event: with one of its texts, or with its time."""
+class Disagreeing:
+    """An attestation that the facts do not give: they give `root`, or nothing where it speaks of what was to come."""
 
-    position: int
-    wrong: Wrong
-    slot: Slot | None = None
+    attested: Attested
+    root: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateProof:
+    """That a claim's state is in a state digest: the bytes, their place, and the inclusion proof (RFC 6962)."""
+
+    claim: str
+    state: bytes
+    index: int
+    size: int
+    proof: Sequence[bytes]
+    root: str
+
+
+class Folding:
+    """The claims of a log as pages of its events are taken, and the state digest wherever it was attested.
+
+    Give it what the log attests before the pages: which claims changed between two attestations is all that is
+    assessed again. Only leaves are looked at.
+    """
+
+    def __init__(self, attested: Iterable[Attested] = ()) -> None:
+        self.claims: dict[str, Claim] = {}
+        """The state of each claim by its id."""
+        self.position = 0
+        """The last event that was taken."""
+        self.in_force = DEFAULT
+        """The policy in force there."""
+        self.agreeing: list[Attested] = []
+        """The attestations that the facts give."""
+        self.disagreeing: list[Disagreeing] = []
+        """Those that they don't."""
+        self._ahead: list[Attested] = []  # the next one last
+        self._under: Policy | None = None
+        self._hashes: dict[str, bytes] = {}
+        self._order: list[str] = []  # the claims that have a hash, by id
+        self._changed: set[str] = set()
+        self._tallies: dict[str, Tally] = {}
+        for one in sorted(attested, key=lambda one: (one.at, one.position), reverse=True):
+            if one.at < one.position:
+                self._ahead.append(one)
+            else:  # it speaks of what was to come
+                self.disagreeing.append(Disagreeing(attested=one, root=None))
+
+    def take(self, page: Sequence[Recorded]) -> None:
+        """Take the next page. Raises `UnknownFact` for a fact that this version doesn't know, `NotFound` for a policy
+        that it doesn't ship."""
+        while self._ahead and self._ahead[-1].at <= page[-1].position:
+            upto = max(0, self._ahead[-1].at - page[0].position + 1)
+            self._take(page[:upto])
+            page = page[upto:]
+            self._check(self._ahead.pop())
+            if not page:
+                return
+        self._take(page)
+
+    def digest(self, policy: Policy) -> str:
+        """Return the state digest under a policy, at the cost of what changed since it was asked for last."""
+        if self._under is not policy:
+            self._under = policy
+            self._changed = set(self.claims)
+        new = self._changed - self._hashes.keys()
+        for id in self._changed:
+            self._hashes[id] = leaf_hash(state_of(policy.assess(self.claims[id], self._count(id))))
+        self._changed.clear()
+        if new:
+            self._order.extend(new)
+            self._order.sort()
+        tree = Frontier()
+        for id in self._order:
+            tree.append(self._hashes[id])
+        return tree.root().hex()
+
+    def _take(self, page: Sequence[Recorded]) -> None:
+        """Let each event change its claim."""
+        claims, changed = self.claims, self._changed
+        for event in page:
+            leaf = event.leaf
+            stream = leaf.stream
+            if stream.startswith(_CLAIM):
+                id = stream[len(_CLAIM) :]
+                claim = claims.get(id)
+                if claim is None:
+                    claim = claims[id] = Claim(id)
+                evolve(claim, event.position, leaf)
+                changed.add(id)
+            elif isinstance(leaf.fact, PolicyAdopted):
+                self.in_force = policy_named(leaf.fact.policy)
+        if page:
+            self.position = page[-1].position
+
+    def _check(self, attested: Attested) -> None:
+        root = self.digest(policy_named(attested.policy))
+        if root == attested.root:
+            self.agreeing.append(attested)
+        else:
+            self.disagreeing.append(Disagreeing(attested=attested, root=root))
+
+    def _count(self, id: str) -> Tally:
+        claim = self.claims[id]
+        if len(claim.events) < LARGE:
+            return Tally.of(claim)
+        tally = self._tallies[id] = self._tallies.get(id, Tally()).follow(claim)
+        return tally
 
 
 @dataclass(kw_only=True)
 class Replayed:
     """A log as its facts leave it at a position. `folded` holds the state of each claim by its id; `rules` is
-    the policy that was asked for, or was in force there. `findings` is empty where nothing was wrong."""
+    the policy that was asked for, or was in force there. `disagreeing` is empty where no attestation was wrong."""
 
     log: str
     position: int = 0
     recorded_at: str | None = None
     rules: Policy = DEFAULT
     folded: dict[str, Claim] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
+    agreeing: list[Attested] = field(default_factory=list)
+    disagreeing: list[Disagreeing] = field(default_factory=list)
 
     @property
     def policy(self) -> str:
@@ -61,6 +167,10 @@ class Replayed:
         """How many claims there are."""
         return len(self.folded)
 
+    def under(self, policy: Policy) -> Replayed:
+        """Return the same facts under another policy."""
+        return replace(self, rules=policy)
+
     def assess(self, claim_id: str) -> Assessment:
         """Say how the evidence of a claim stands."""
         claim = self.folded[claim_id]
@@ -69,27 +179,49 @@ class Replayed:
     @property
     def states(self) -> Mapping[str, tuple[int, str]]:
         """The position and the state digest of each claim, in the order of their ids."""
-        return self._summary[0]
+        return self._summary.states
+
+    @property
+    def statuses(self) -> Mapping[str, tuple[str, str]]:
+        """The status of each claim and the rule that decided, in the order of their ids."""
+        return self._summary.statuses
 
     @property
     def by_status(self) -> Mapping[str, int]:
         """How many claims have each status."""
-        return self._summary[1]
+        return dict(sorted(Counter(status for status, _ in self.statuses.values()).items()))
 
     @property
     def digest(self) -> str:
-        """SHA-256, in hex, over the state digests in the order of the claims' ids: equal states have an equal one."""
-        return hashlib.sha256("".join(digest for _, digest in self.states.values()).encode()).hexdigest()
+        """The state digest of the log at this position: the root over all claim states (`verifier.states`), in hex."""
+        return self._summary.tree.root
+
+    def prove(self, claim_id: str) -> StateProof:
+        """Prove a claim's state: that it is in `digest`. Raises `KeyError` for a claim that there is not."""
+        state, tree = state_of(self.assess(claim_id)), self._summary.tree
+        index = tree.index(claim_id)
+        assert index is not None  # the tree has every claim that is folded
+        return StateProof(
+            claim=claim_id, state=state, index=index, size=tree.size, proof=tree.prove(index), root=tree.root
+        )
 
     @cached_property
-    def _summary(self) -> tuple[dict[str, tuple[int, str]], dict[str, int]]:
-        states: dict[str, tuple[int, str]] = {}
-        by_status: Counter[str] = Counter()
+    def _summary(self) -> _Summary:
+        summary = _Summary()
         for id in sorted(self.folded):
             assessment = self.assess(id)
-            states[id] = (assessment.position, assessment.digest)
-            by_status[assessment.status] += 1
-        return states, dict(sorted(by_status.items()))
+            state = state_of(assessment)
+            summary.states[id] = (assessment.position, hashlib.sha256(state).hexdigest())
+            summary.statuses[id] = (assessment.status, assessment.rule)
+            summary.tree.add(id, state)
+        return summary
+
+
+@dataclass(slots=True)
+class _Summary:
+    states: dict[str, tuple[int, str]] = field(default_factory=dict)
+    statuses: dict[str, tuple[str, str]] = field(default_factory=dict)
+    tree: StateTree = field(default_factory=StateTree)
 
 
 async def replay(
@@ -98,94 +230,26 @@ async def replay(
     upto: int | None = None,
     policy: Policy | None = None,
     progress: Progress | None = None,
-    digests: bool = False,
+    attested: bool = False,
 ) -> Replayed:
     """Fold every claim of a log, up to a position or its head.
 
-    With `digests`, the texts are read too, and what was found wrong is in `findings`: a text that has not the
-    digest its leaf holds, one that is missing without a fact that erased it, a time before the last one.
-    Raises `UnknownFact` for a fact that this version doesn't know.
+    With `attested`, each attestation recorded up to there is computed again, and those that the facts don't give are
+    in `disagreeing`. Raises `UnknownFact` for a fact that this version doesn't know, `NotFound` for a policy that it
+    doesn't ship.
     """
     head = await log.head()
     end = head if upto is None else min(upto, head)
     replayed = Replayed(log=log.id)
-    checks = Checks() if digests else None
-    in_force = DEFAULT
-    async for page in log.read_all(upto=end, texts=digests):
+    folding = Folding(await attestations(log, upto=end) if attested else ())
+    async for page in log.read_all(upto=end, texts=False):
         with no_collections():
-            if checks is not None:
-                checks.check(page)
-            for fact in _take(replayed.folded, page):
-                in_force = policy_named(fact.policy)
+            folding.take(page)
             take_as_old()
-        replayed.position, replayed.recorded_at = page[-1].position, page[-1].recorded_at
+        replayed.recorded_at = page[-1].recorded_at
         if progress is not None:
-            progress(replayed.position, end)
-    replayed.rules = policy or in_force
-    if checks is not None:
-        if checks.unexplained:  # erased after the position that was asked for
-            async for page in log.read_all(after=end, texts=False):
-                for event in page:
-                    checks.learn(event)
-        replayed.findings = checks.findings()
+            progress(folding.position, end)
+    replayed.position, replayed.folded = folding.position, folding.claims
+    replayed.agreeing, replayed.disagreeing = folding.agreeing, folding.disagreeing
+    replayed.rules = policy or folding.in_force
     return replayed
-
-
-def _take(claims: dict[str, Claim], page: Sequence[Recorded]) -> list[PolicyAdopted]:
-    """Let each event change its claim; return the policies that were adopted."""
-    adopted = []
-    for event in page:
-        leaf = event.leaf
-        stream = leaf.stream
-        if stream.startswith(_CLAIM):
-            id = stream[len(_CLAIM) :]
-            claim = claims.get(id)
-            if claim is None:
-                claim = claims[id] = Claim(id)
-            evolve(claim, event.position, leaf)
-        elif isinstance(leaf.fact, PolicyAdopted):
-            adopted.append(leaf.fact)
-    return adopted
-
-
-class Checks:
-    """What is checked of every event beside its claim: the digests of its texts, and its time."""
-
-    def __init__(self) -> None:
-        self._found: list[Finding] = []
-        self._missing: dict[tuple[str, Slot], int] = {}
-        self._erased: set[tuple[str, Slot]] = set()
-        self._last = ""
-
-    def check(self, page: Sequence[Recorded]) -> None:
-        """Check a page of events, read with their texts."""
-        for event in page:
-            leaf = event.leaf
-            if leaf.recorded_at < self._last:
-                self._found.append(Finding(position=event.position, wrong="time goes back"))
-            self._last = leaf.recorded_at
-            self._text(event, "wording", event.wording_salt, event.wording_raw, leaf.wording)
-            self._text(event, "identity", event.identity_salt, event.identity_raw, leaf.identity)
-            self.learn(event)
-
-    def learn(self, event: Recorded) -> None:
-        """Note what an event says was erased."""
-        fact = event.leaf.fact
-        if isinstance(fact, TextErased):
-            self._erased.add((fact.event, fact.slot))
-
-    @property
-    def unexplained(self) -> dict[tuple[str, Slot], int]:
-        """The texts that are missing and of which no fact seen so far says that they were erased."""
-        return {text: position for text, position in self._missing.items() if text not in self._erased}
-
-    def findings(self) -> list[Finding]:
-        """Return everything that was wrong, in the order of positions."""
-        lost = [Finding(position=at, wrong="lost or hidden", slot=slot) for (_, slot), at in self.unexplained.items()]
-        return sorted(self._found + lost, key=lambda finding: (finding.position, finding.slot or ""))
-
-    def _text(self, event: Recorded, slot: Slot, salt: bytes | None, raw: bytes | None, digest: str) -> None:
-        if salt is None or raw is None:
-            self._missing[event.leaf.id, slot] = event.position
-        elif text_digest(salt, slot, raw) != digest:
-            self._found.append(Finding(position=event.position, wrong="another digest", slot=slot))

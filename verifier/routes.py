@@ -18,19 +18,21 @@ from urllib.parse import unquote
 from pydantic import TypeAdapter
 
 from events import errors as log_errors
-from verifier import parsing
+from verifier import parsing, receipts
 from verifier.app import Desk
+from verifier.attesting import told
 from verifier.commands import (
     COMMANDS,
     STRICT,
     AdoptPolicy,
+    Erase,
     OpenStory,
     RegisterClaim,
     RegisterSource,
     SourceCommand,
     UpdateSource,
 )
-from verifier.errors import Internal, Invalid, NotFound, OutcomeUnknown, Problem
+from verifier.errors import Internal, Invalid, NotFound, OutcomeUnknown, Problem, ViewsBehind
 from verifier.handler.answering import Answer, in_full
 from verifier.handler.appending import Caller, translate
 from verifier.health import health
@@ -38,14 +40,18 @@ from verifier.naming import is_id, story_named
 from verifier.parameters import (
     Asked,
     ChangesParams,
-    ClaimParams,
     ClaimsParams,
     EventsParams,
     FeedParams,
+    HistoryParams,
     PageParams,
     Params,
+    StatementsParams,
+    StoriesParams,
+    ThenParams,
 )
-from verifier.policy import POLICIES
+from verifier.policy import POLICIES, policy_named
+from verifier.queries.past import position_of
 from verifier.render import basis
 
 P = TypeVar("P")
@@ -53,7 +59,7 @@ P = TypeVar("P")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nothing:
-    """The body of an order that says everything by its path: an empty object."""
+    """What a route takes that says everything by its path: no parameter, or an empty object."""
 
     __pydantic_config__: ClassVar = STRICT
 
@@ -76,13 +82,14 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A route that writes one command."""
+    """A route that writes one command, or, where it `records` none, says what one would come to."""
 
     path: str
     about: str
     do: Do
     body: TypeAdapter[Any]
     answer: str = "Done"
+    records: bool = True
     fixed: Mapping[str, str] = field(default_factory=dict)
     method: ClassVar[str] = "POST"
 
@@ -94,14 +101,15 @@ async def _claims(desk: Desk, asked: Asked) -> dict[str, Any]:
     p: ClaimsParams = asked.params
     return await desk.queries.claims(
         status=p.status, story=p.story, source=p.source, attention=p.attention, language=p.language, text=p.text,
-        cursor=p.cursor, limit=p.limit, **asked.at_least,
+        cursor=p.cursor, limit=p.limit, as_of=p.as_of, said_by=p.said_by, policy=p.policy, **asked.at_least,
     )  # fmt: skip
 
 
 async def _claim(desk: Desk, asked: Asked) -> dict[str, Any]:
-    p: ClaimParams = asked.params
-    as_of = int(p.as_of) if isinstance(p.as_of, str) and p.as_of.isdecimal() else p.as_of
-    return await desk.queries.claim(asked.ids["id"], as_of=as_of, said_by=p.said_by, policy=p.policy, **asked.at_least)
+    p: ThenParams = asked.params
+    return await desk.queries.claim(
+        asked.ids["id"], as_of=p.as_of, said_by=p.said_by, policy=p.policy, **asked.at_least
+    )
 
 
 async def _claim_events(desk: Desk, asked: Asked) -> dict[str, Any]:
@@ -109,7 +117,7 @@ async def _claim_events(desk: Desk, asked: Asked) -> dict[str, Any]:
 
 
 async def _events_of(desk: Desk, stream: str | None, params: EventsParams) -> dict[str, Any]:
-    return await desk.queries.events(stream, after=params.after, limit=params.limit or 100)
+    return await desk.queries.events(stream, after=params.after, limit=params.limit or 100, as_of=params.as_of)
 
 
 async def _source_events(desk: Desk, asked: Asked) -> dict[str, Any]:
@@ -121,12 +129,17 @@ async def _story_events(desk: Desk, asked: Asked) -> dict[str, Any]:
 
 
 async def _statements(desk: Desk, asked: Asked) -> dict[str, Any]:
-    return await desk.queries.statements(asked.ids["id"], cursor=asked.params.cursor, limit=asked.params.limit)
+    p: StatementsParams = asked.params
+    return await desk.queries.statements(
+        asked.ids["id"], cursor=p.cursor, limit=p.limit, as_of=p.as_of, said_by=p.said_by
+    )
 
 
 async def _history(desk: Desk, asked: Asked) -> dict[str, Any]:
-    p: PageParams = asked.params
-    return await desk.queries.history(asked.ids["id"], cursor=p.cursor, limit=p.limit, **asked.at_least)
+    p: HistoryParams = asked.params
+    return await desk.queries.history(
+        asked.ids["id"], cursor=p.cursor, limit=p.limit, as_of=p.as_of, policy=p.policy, **asked.at_least
+    )
 
 
 async def _sources(desk: Desk, asked: Asked) -> dict[str, Any]:
@@ -134,15 +147,22 @@ async def _sources(desk: Desk, asked: Asked) -> dict[str, Any]:
 
 
 async def _source(desk: Desk, asked: Asked) -> dict[str, Any]:
-    return await desk.queries.source(asked.ids["id"], **asked.at_least)
+    p: ThenParams = asked.params
+    return await desk.queries.source(
+        asked.ids["id"], as_of=p.as_of, said_by=p.said_by, policy=p.policy, **asked.at_least
+    )
 
 
 async def _stories(desk: Desk, asked: Asked) -> dict[str, Any]:
-    return await desk.queries.stories(cursor=asked.params.cursor, limit=asked.params.limit, **asked.at_least)
+    p: StoriesParams = asked.params
+    return await desk.queries.stories(cursor=p.cursor, limit=p.limit, as_of=p.as_of, **asked.at_least)
 
 
 async def _story(desk: Desk, asked: Asked) -> dict[str, Any]:
-    return await desk.queries.story(asked.ids["id"], **asked.at_least)
+    p: ThenParams = asked.params
+    return await desk.queries.story(
+        asked.ids["id"], as_of=p.as_of, said_by=p.said_by, policy=p.policy, **asked.at_least
+    )
 
 
 async def _events(desk: Desk, asked: Asked) -> dict[str, Any]:
@@ -150,12 +170,25 @@ async def _events(desk: Desk, asked: Asked) -> dict[str, Any]:
 
 
 async def _changes(desk: Desk, asked: Asked) -> dict[str, Any]:
-    page = await desk.queries.changes(after=asked.params.after, limit=asked.params.limit, **asked.at_least)
+    p: ChangesParams = asked.params
+    page = await desk.queries.changes(after=p.after, limit=p.limit, as_of=p.as_of, **asked.at_least)
     return {**page, "next": str(page["position"]) if page["position"] < page["basis"]["position"] else None}
 
 
 async def _found(desk: Desk, asked: Asked) -> dict[str, Any]:
     return {"id": await desk.queries.resolve(asked.ids["prefix"], asked.ids["tail"], **asked.at_least)}
+
+
+async def _checkpoint(desk: Desk, asked: Asked) -> dict[str, Any]:
+    return await receipts.checkpoint(desk)
+
+
+async def _event_receipt(desk: Desk, asked: Asked) -> dict[str, Any]:
+    return await receipts.receipt_of_event(desk, asked.ids["position"])
+
+
+async def _claim_receipt(desk: Desk, asked: Asked) -> dict[str, Any]:
+    return await receipts.receipt_of_claim(desk, asked.ids["id"])
 
 
 async def _policies(desk: Desk, asked: Asked) -> dict[str, Any]:
@@ -173,6 +206,11 @@ async def _policies(desk: Desk, asked: Asked) -> dict[str, Any]:
     return {"items": items, "next": None, "position": position, "basis": basis(desk.log.id, position, None)}
 
 
+async def _attestation(desk: Desk, asked: Asked) -> dict[str, Any]:
+    _check_claim_id(asked.ids["id"])
+    return await desk.attester.attestation_of(asked.ids["id"])
+
+
 async def _health(desk: Desk, asked: Asked) -> dict[str, Any]:
     return (await health(desk)).answer
 
@@ -187,9 +225,13 @@ async def _register(
 
 
 async def _on_claim(desk: Desk, ids: Mapping[str, str], command: Any, caller: Caller, answer: Answer) -> dict[str, Any]:
-    if not is_id(ids["id"], "clm"):
-        raise NotFound(f"{ids['id']!r} is not a claim's id: look it up in the list of claims", claim=ids["id"])
+    _check_claim_id(ids["id"])
     return await desk.handler.handle(ids["id"], command, caller, answer=answer)
+
+
+def _check_claim_id(given: str) -> None:
+    if not is_id(given, "clm"):
+        raise NotFound(f"{given!r} is not a claim's id: look it up in the list of claims", claim=given)
 
 
 async def _register_source(
@@ -224,6 +266,17 @@ async def _adopt(
     return await desk.registrar.adopt_policy(command, caller)
 
 
+async def _what_if(desk: Desk, ids: Mapping[str, str], command: Any, caller: Caller, answer: Answer) -> dict[str, Any]:
+    _check_claim_id(ids["id"])
+    return await desk.what_if.ask(ids["id"], command, caller)
+
+
+async def _attest(desk: Desk, ids: Mapping[str, str], asked: Nothing, caller: Caller, answer: Answer) -> dict[str, Any]:
+    attested = await desk.attester.attest()
+    rests = basis(desk.log.id, attested.position, attested.recorded_at, policy_named(attested.policy))
+    return {**told(attested), "basis": rests}
+
+
 async def _rebuild(
     desk: Desk, ids: Mapping[str, str], asked: Nothing, caller: Caller, answer: Answer
 ) -> dict[str, Any]:
@@ -235,23 +288,33 @@ async def _rebuild(
 
 QUESTIONS: Final = (
     Question(path="/claims", about="List claims, newest first.", ask=_claims, params=ClaimsParams),
-    Question(path="/claims/{id}", about="Show how a claim stands.", ask=_claim, params=ClaimParams, answer="Claim"),
+    Question(path="/claims/{id}", about="Show how a claim stands.", ask=_claim, params=ThenParams, answer="Claim"),
     Question(path="/claims/{id}/events", about="List the facts of a claim.", ask=_claim_events, params=EventsParams),
     Question(path="/claims/{id}/statements", about="List who said what about a claim.", ask=_statements,
-             params=PageParams),
+             params=StatementsParams),
     Question(path="/claims/{id}/history", about="List the changes of a claim's status.", ask=_history,
-             params=PageParams),
+             params=HistoryParams),
+    Question(path="/claims/{id}/attestation", about="Prove the status of a claim, as it was attested last.",
+             ask=_attestation, answer="Attestation"),
     Question(path="/sources", about="List sources by name.", ask=_sources, params=PageParams),
-    Question(path="/sources/{id}", about="Show a source and how its claims stand.", ask=_source, answer="Source"),
+    Question(path="/sources/{id}", about="Show a source and how its claims stand.", ask=_source, params=ThenParams,
+             answer="Source"),
     Question(path="/sources/{id}/events", about="List the facts of a source.", ask=_source_events,
              params=EventsParams),
-    Question(path="/stories", about="List stories.", ask=_stories, params=PageParams),
-    Question(path="/stories/{id}", about="Show a story and its claims by status.", ask=_story, answer="Story"),
+    Question(path="/stories", about="List stories.", ask=_stories, params=StoriesParams),
+    Question(path="/stories/{id}", about="Show a story and its claims by status.", ask=_story, params=ThenParams,
+             answer="Story"),
     Question(path="/stories/{id}/events", about="List the facts of a story.", ask=_story_events,
              params=EventsParams),
     Question(path="/events", about="List all facts of the log.", ask=_events, params=EventsParams),
     Question(path="/changes", about="List the changes of all statuses.", ask=_changes, params=ChangesParams),
     Question(path="/ids/{prefix}/{tail}", about="Find the id that begins and ends so.", ask=_found, answer="Found"),
+    Question(path="/checkpoint", about="Show how far the log is sealed, and the signed checkpoint.", ask=_checkpoint,
+             params=Nothing, answer="Checkpoint"),
+    Question(path="/events/{position}/receipt", about="Give an event with the proof that it is in the log.",
+             ask=_event_receipt, params=Nothing, answer="Receipt"),
+    Question(path="/claims/{id}/receipt", about="Give a claim's facts with their proofs, and how it stands by them.",
+             ask=_claim_receipt, params=Nothing, answer="Receipt"),
     Question(path="/policies", about="List the policies that ship, and which is in force.", ask=_policies),
     Question(path="/health", about="Say how far log and views are.", ask=_health, answer="Health"),
 )  # fmt: skip
@@ -262,6 +325,8 @@ ORDERS: Final = (
           body=parsing.REGISTER, answer="Written", fixed={"type": "claim.registered"}),
     Order(path="/claims/{id}/events", about="Record a fact about a claim.", do=_on_claim, body=parsing.CLAIM,
           answer="Written"),
+    Order(path="/claims/{id}/what-if", about="Show how a claim would stand with a fact. Records nothing.",
+          do=_what_if, body=parsing.CLAIM, answer="Written", records=False),
     Order(path="/sources", about="Register a source.", do=_register_source, body=parsing.REGISTER_SOURCE,
           fixed={"type": "source.registered"}),
     Order(path="/sources/{id}/events", about="Record a fact about a source.", do=_on_source, body=parsing.SOURCE),
@@ -270,6 +335,8 @@ ORDERS: Final = (
     Order(path="/stories/{id}/events", about="Record a fact about a story.", do=_on_story, body=parsing.STORY),
     Order(path="/policies", about="Adopt a policy.", do=_adopt, body=parsing.ADOPT_POLICY,
           fixed={"type": "policy.adopted"}),
+    Order(path="/attestations", about="Attest how all claims stand now, so that a status can be proved.", do=_attest,
+          body=TypeAdapter(Nothing), answer="Attested"),
     Order(path="/rebuild", about="Begin to rebuild the views; /health says how far it is.", do=_rebuild,
           body=TypeAdapter(Nothing), answer="Health"),
 )  # fmt: skip
@@ -280,6 +347,8 @@ async def order(
     desk: Desk, route: Order, ids: Mapping[str, str], body: Any, caller: Caller, *, answer: Answer = in_full
 ) -> dict[str, Any]:
     """Check a command's body, carry it out and answer it. Raises a `Problem`."""
+    if not route.records:
+        return await carry_out(desk, route, ids, command_of(route, body), caller, answer=answer)
     with _counted(desk, route.fixed.get("type") or (body.get("type") if isinstance(body, Mapping) else None)):
         return await carry_out(desk, route, ids, command_of(route, body), caller, answer=answer)
 
@@ -300,6 +369,9 @@ def _counted(desk: Desk, given: object) -> Iterator[None]:
     finally:
         count(desk, given, outcome)
 
+
+WIPED_WITHIN: Final = 5.0
+"""How many seconds an erasure waits until the views have let go of the text."""
 
 RECORDED: Final = "recorded"
 """What comes of a command that is no problem, where commands are counted."""
@@ -328,15 +400,39 @@ async def carry_out(
     try:
         if desk.tailer is not None:
             await desk.tailer.level()
-        return await route.do(desk, ids, command, caller, answer)
+        done = await route.do(desk, ids, command, caller, answer)
     except log_errors.LogError as error:
         raise translate(error, caller.key) from error
+    if isinstance(command, Erase):
+        await _wiped(desk, done)
+    return done
+
+
+async def _wiped(desk: Desk, done: Mapping[str, Any]) -> None:
+    """Wait until the views hold nothing any more of what was erased: an erasure is only reported once it is done.
+
+    Raises `ViewsBehind`: the erasure is recorded, and the same command sent again waits again.
+    """
+    if not await desk.views.wiped(done["written_at"], WIPED_WITHIN):
+        raise ViewsBehind(
+            "the text is erased from the log, and its words may still stand in the views: send the same command again,"
+            f" with the same key, until it is answered ({desk.views.error or 'somebody is reading them'})",
+            position=desk.views.position,
+        )
 
 
 async def ask(desk: Desk, route: Question, asked: Asked) -> dict[str, Any]:
     """Answer a question. Raises a `Problem`."""
     try:
         return await route.ask(desk, asked)
+    except log_errors.LogError as error:
+        raise translate(error, "") from error
+
+
+async def position(desk: Desk, as_of: int | str) -> int:
+    """Return the position that a position or a recorded time means. Raises a `Problem`."""
+    try:
+        return await position_of(desk.log, as_of)
     except log_errors.LogError as error:
         raise translate(error, "") from error
 
@@ -354,7 +450,7 @@ def params_of(kind: type[P], given: Mapping[str, Any]) -> P:
 
 def narrowed(desk: Desk, params: FeedParams) -> dict[str, str | None]:
     """Return what a feed is narrowed to; a story may be given by its title."""
-    story = None if params.story is None else story_named(desk.log.id, params.story)
+    story = None if params.story is None else story_named(desk.log.lineage, params.story)
     return {"claim": params.claim, "story": story, "status": params.status}
 
 

@@ -26,7 +26,9 @@ from events import errors as log_errors
 from events.open import announce
 from verifier import api
 from verifier.app import Desk, open_desk
+from verifier.attesting import attesting
 from verifier.errors import Invalid, ReadOnly
+from verifier.sealing import Signing
 from verifier.settings import Settings
 
 GRACE: Final = 5
@@ -55,7 +57,10 @@ async def serve(settings: Settings, ready: Ready | None = None) -> None:
     """
     with bind(settings.host, settings.port) as listener:
         try:
-            async with open_desk(settings.log) as desk:
+            async with (
+                open_desk(settings.log, signing=Signing.of(settings)) as desk,
+                attesting(desk.attester, settings.attest_every),
+            ):
                 app = api.build(desk, actor=settings.actor, hosts=settings.hosts, ready_lag=settings.ready_lag)
                 await Server(app, desk, ready).serve([listener])
         except log_errors.LogInUse as error:

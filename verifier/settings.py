@@ -5,10 +5,11 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from tomllib import TOMLDecodeError
 from typing import Annotated, Any, Final, Self
 
-from pydantic import Field, PrivateAttr, ValidationError, field_validator
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -27,6 +28,9 @@ FILE: Final = "verifier.toml"
 READY_LAG: Final = 30.0
 """By how many seconds the views of a server that is ready may lag."""
 
+HOURLY: Final = 3_600.0
+"""Every how many seconds the statuses are attested."""
+
 LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
 """The names by which a server is reached from its own machine."""
 
@@ -37,6 +41,12 @@ def default_actor() -> str:
         return os.environ.get("VERIFIER_ACTOR") or getpass.getuser()
     except (KeyError, OSError):  # an account without a name, as in some containers
         return "somebody"
+
+
+def state_folder() -> Path:
+    """Return where this user's programs keep what must outlive them (`XDG_STATE_HOME`), for us."""
+    home = os.environ.get("XDG_STATE_HOME")
+    return (Path(home) if home else Path("~/.local/state").expanduser()) / "verifier"
 
 
 class Settings(BaseSettings):
@@ -65,6 +75,28 @@ class Settings(BaseSettings):
     ready_lag: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
         default=READY_LAG,
         description="By how many seconds the views may lag behind the log while `/readyz` still says ready.",
+    )
+    attest_every: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        default=HOURLY,
+        description="Every how many seconds the statuses are attested while the head moves; 0: never by itself.",
+    )
+    keys: Path = Field(
+        default_factory=lambda: state_folder() / "keys",
+        description="The folder with the keys that sign checkpoints, a file for each log; `verifier init` makes them.",
+    )
+    seals: Path = Field(
+        default_factory=lambda: state_folder() / "seals",
+        description="The second place, in which the last checkpoint of each log stands, outside the log's own folder."
+        " Whoever may seal a log must reach the same one.",
+    )
+    seal_key: SecretStr | None = Field(
+        default=None,
+        description="The key itself, in place of a file; several are divided by spaces. Never shown.",
+    )
+    witnesses: Path | None = Field(
+        default=None,
+        description="A policy file (C2SP tlog-policy): the witnesses in it that have a URL are asked to cosign every"
+        " checkpoint.",
     )
     log_level: Level = Field(default="info", description="How much is logged: debug, info, warning or error.")
     log_format: Format = Field(

@@ -22,7 +22,10 @@ from writing import code, spaced, table
 
 from events.leaf import derive
 from events.open import open_log
+from tests.events.sealing import Place, seal_all
 from verifier.cli import app
+from verifier.sealing import Signing
+from verifier.settings import Settings
 
 COLUMNS: Final = 110
 """How wide the terminal is in the examples."""
@@ -30,9 +33,13 @@ COLUMNS: Final = 110
 LONG: Final = 24
 """How many lines of output are shown."""
 
-_ENVIRONMENT: Final = {"VERIFIER_ACTOR": "desk", "NO_COLOR": "1", "COLUMNS": str(COLUMNS), "TERM": "dumb"}
+# Keys and seals are kept in the folder of the examples, and not in that of whoever runs them.
+_ENVIRONMENT: Final = {
+    "VERIFIER_ACTOR": "desk", "NO_COLOR": "1", "COLUMNS": str(COLUMNS), "TERM": "dumb", "XDG_STATE_HOME": "state",
+}  # fmt: skip
 _KINDS: Final[dict[Any, str]] = {
     bool: "switch", int: "number", float: "number", str: "text", Path: "file", list[str]: "text, several times",
+    list[Path]: "file, several times",
 }  # fmt: skip
 _EVERYWHERE: Final = ("log", "output", "help")
 _PLACE: Final = re.compile(r"\{(\w+)(?: (\d))?\}")
@@ -73,6 +80,8 @@ def printed() -> dict[str, str]:
         Path("letter.txt").write_text("In letter, US military tells Iraq it will withdraw\n")
         Path("facts.jsonl").write_text(LINES)
         for name, example in CLI.items():
+            if name == "receipt":
+                asyncio.run(_sealed())
             _printed[name] = [stable(run(line)) for line in typed(example).splitlines()][-1]
         changing = asyncio.run(_changing())
     for name, output in _printed.items():
@@ -91,12 +100,21 @@ def run(line: str) -> str:
     return result.output
 
 
+async def _sealed() -> None:
+    """Seal the log, as a server does once a second."""
+    async with await open_log("sqlite:///newsroom.db") as log:
+        signing = Signing.of(Settings.load())
+        await seal_all(log, Place("sqlite:///newsroom.db", signing.seals.parent, signing.keys_of(log.id)))
+
+
 async def _changing() -> dict[str, str]:
     """Return the ids that follow from the log's own, which chance gives."""
     async with await open_log("sqlite:///newsroom.db", writable=False, create=None) as log:
         ids = {log.id}
         async for page in log.read_all():
             for event in page:
+                if event.stream == "log":
+                    ids.add(event.id)
                 ids |= set(
                     re.findall(r"\b(?:sto|src|org)_[a-z2-7]{26}\b", f"{event.leaf_raw!r} {event.identity_raw!r}")
                 )
@@ -104,9 +122,11 @@ async def _changing() -> dict[str, str]:
 
 
 def stable(output: str) -> str:
-    """Replace what changes from run to run: times, sizes, hashes; leave out the spaces at the ends of lines."""
+    """Replace what changes from run to run: times, sizes, hashes, keys; leave out the spaces at the ends of lines."""
     output = re.sub(r"\b20(2[6-9]|[3-9]\d)-\d\d-\d\d \d\d:\d\d\b", "2020-01-07 09:00", output)
     output = re.sub(r"\b[0-9a-f]{64}\b", "…", output)
+    output = re.sub(r"\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44}", "+…", output)  # a vkey
+    output = re.sub(r"\blog_[a-z2-7]{26}\b", "log_…", output)
     output = re.sub(r"(?m)^((?:disk|clock|views lag) .*(?:bytes|seconds) +)[\d.,]+$", r"\g<1>…", output)
     output = re.sub(r"\bSQLite \d[\d.]+", "SQLite …", output)
     return "\n".join(line.rstrip() for line in output.strip("\n").splitlines())

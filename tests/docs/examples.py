@@ -158,6 +158,10 @@ EXAMPLES: Final[dict[str, str]] = {
         letter = await verifier.erase(letter, letter.statement, slot="wording", basis="data_protection")
         print(letter.effect)
         """,
+    "statuses.attested": """\
+        attested = await verifier.attest()
+        print("attested how all claims stood at", attested.at, "under", attested.policy)
+        """,
     "log.opened": """\
         async for event in verifier.events():
             print(event.position, event.type)
@@ -166,7 +170,7 @@ EXAMPLES: Final[dict[str, str]] = {
 }
 """Every fact that this version records, with the call that records it."""
 
-NEVER: Final = ("statuses.attested", "identity.read")
+NEVER: Final = ("identity.read",)
 """The facts that have a place in the contract and that this version records nowhere."""
 
 RULES: Final[dict[str, tuple[str, ...]]] = {
@@ -207,6 +211,8 @@ HTTP: Final[dict[str, str]] = {
     "GET /api/v1/claims/{id}/events": "GET /api/v1/claims/{plan}/events?limit=1",
     "GET /api/v1/claims/{id}/statements": "GET /api/v1/claims/{plan}/statements?limit=1",
     "GET /api/v1/claims/{id}/history": "GET /api/v1/claims/{plan}/history?limit=1",
+    "GET /api/v1/claims/{id}/attestation": "GET /api/v1/claims/{plan}/attestation",
+    "GET /api/v1/claims/{id}/receipt": "GET /api/v1/claims/{plan}/receipt",
     "GET /api/v1/sources": "GET /api/v1/sources?limit=1",
     "GET /api/v1/sources/{id}": "GET /api/v1/sources/Mark%20Esper",
     "GET /api/v1/sources/{id}/events": "GET /api/v1/sources/Mark%20Esper/events",
@@ -214,6 +220,12 @@ HTTP: Final[dict[str, str]] = {
     "GET /api/v1/stories/{id}": "GET /api/v1/stories/iraq-letter",
     "GET /api/v1/stories/{id}/events": "GET /api/v1/stories/iraq-letter/events",
     "GET /api/v1/events": "GET /api/v1/events?limit=1",
+    "GET /api/v1/events/{position}/proof": "GET /api/v1/events/3/proof",
+    "GET /api/v1/events/{position}/receipt": "GET /api/v1/events/3/receipt",
+    "GET /api/v1/checkpoint": "GET /api/v1/checkpoint",
+    "GET /checkpoint": "GET /checkpoint",
+    "GET /tile/{path}": "GET /tile/0/000.p/3",
+    "GET /log/vkey": "GET /log/vkey",
     "GET /api/v1/changes": "GET /api/v1/changes?limit=1",
     "GET /api/v1/policies": "GET /api/v1/policies",
     "GET /api/v1/health": "GET /api/v1/health",
@@ -241,6 +253,12 @@ HTTP: Final[dict[str, str]] = {
         Idempotency-Key: denial-1
 
         {"type": "claim.denied", "source": "Mark Esper", "occurred": "2020-01-06"}""",
+    "POST /api/v1/claims/{id}/what-if": """\
+        POST /api/v1/claims/{plan}/what-if
+        Content-Type: application/json
+
+        {"type": "statement.retracted", "statement": "{said}", "by": "William Seely",
+         "occurred": "2020-01-07"}""",
     "POST /api/v1/sources": """\
         POST /api/v1/sources
         Content-Type: application/json
@@ -277,6 +295,11 @@ HTTP: Final[dict[str, str]] = {
 
         {"key": "a-1", "claim": "{plan}", "type": "claim.noted", "source": "AFP", "kind": "query"}
         {"key": "a-2", "type": "story.opened", "title": "iraq-letter"}""",
+    "POST /api/v1/attestations": """\
+        POST /api/v1/attestations
+        Content-Type: application/json
+
+        {}""",
 }
 """One example for every route. They run in this order, those that write before those that read, and a
 rebuild at the end."""
@@ -356,10 +379,16 @@ CLI: Final[dict[str, str]] = {
     "import": "verifier import facts.jsonl",
     "export": "verifier export newsroom.jsonl",
     "restore": "verifier restore newsroom.jsonl --log sqlite:///again.db",
-    "replay": "verifier replay",
+    "attest": "verifier attest",
+    "replay": "verifier replay --diff majority",
     "rebuild": "verifier rebuild",
     "doctor": "verifier doctor",
     "migrate": "verifier migrate",
+    "init": "verifier init --name example.org/newsroom",
+    "receipt": "verifier receipt {letter} receipt.json",
+    "publish": "verifier publish public --texts texts.jsonl",
+    "audit": "verifier audit",
+    "fork": "verifier fork sqlite:///again.db sqlite:///forked.db --name example.org/newsroom-2",
     "config": "verifier config",
     "split": "verifier register 'US forces will leave Iraq' --key leave\n"
     "verifier split {plan} {leave} {letter} --statements {right 0}={leave} --statements {found 0}={leave} --key split",
@@ -367,5 +396,5 @@ CLI: Final[dict[str, str]] = {
     "withdraw": "verifier withdraw {letter} --reason 'registered by mistake' --key away",
     "demo": "verifier demo --exit --port 0",
 }
-"""One example for every command but `serve`, in the order in which they are run. Of several lines the last is
-the example."""
+"""One example for every command but `serve` and `witness`, in the order in which they are run. Of several lines the
+last is the example."""

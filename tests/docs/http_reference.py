@@ -7,16 +7,22 @@ import asyncio
 import dataclasses
 import hashlib
 import json
+import tempfile
 import textwrap
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
 import structlog
 from examples import BEFORE, HTTP, PARAMETERS, REFUSED
+from pydantic import SecretStr
 from writing import code, default, doc, kind, names_ids, run_await, spaced, table, written_kinds
 
+from events.keys import Keys
+from events.seals import Seals
+from events.tlog import new_key
 from verifier import Verifier, answers
 from verifier.commands import COMMANDS
 from verifier.errors import PROBLEMS
@@ -31,21 +37,24 @@ _DEEP: Final = 2
 
 @asynccontextmanager
 async def running() -> AsyncIterator[Serving]:
-    """Serve a new log in memory until the end of the block."""
+    """Serve a new log in memory, which is sealed, until the end of the block."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("error"))  # a page is no place for them
     ready: asyncio.Future[Serving] = asyncio.get_running_loop().create_future()
-    settings = Settings(log="memory:", port=0, actor="desk")
-    task: asyncio.Future[None] = asyncio.create_task(serve(settings, ready.set_result))
-    waiting: list[asyncio.Future[Any]] = [task, ready]
-    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    if task.done():
-        task.result()
-    serving = ready.result()
-    try:
-        yield serving
-    finally:
-        serving.stop()
-        await task
+    with tempfile.TemporaryDirectory() as seals:
+        key = SecretStr(new_key("example.org/newsroom"))
+        Seals(Path(seals)).begin(Keys.parse(key.get_secret_value(), "the page"))
+        settings = Settings(log="memory:", port=0, actor="desk", seal_key=key, seals=Path(seals))
+        task: asyncio.Future[None] = asyncio.create_task(serve(settings, ready.set_result))
+        waiting: list[asyncio.Future[Any]] = [task, ready]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+        serving = ready.result()
+        try:
+            yield serving
+        finally:
+            serving.stop()
+            await task
 
 
 # --- routes ----------------------------------------------------------------------------------------
@@ -70,6 +79,7 @@ async def _ask() -> tuple[dict[str, Any], dict[str, tuple[str, str]]]:
             made: dict[str, Any] = {"verifier": verifier}
             await run_await(BEFORE, made)
             names["plan"] = made["plan"].id
+            names["said"] = made["plan"].statement
         async with httpx.AsyncClient(base_url=serving.address) as client:
             document = (await client.get("/api/v1/openapi.json")).json()
             results = {}
@@ -78,6 +88,8 @@ async def _ask() -> tuple[dict[str, Any], dict[str, tuple[str, str]]]:
                 results[operation] = await _exchange(client, HTTP[operation], names)
             head = (await client.get("/api/v1/health")).json()["head"]
             await client.get("/api/v1/claims", params={"at_least": head})  # now the views have it all
+            while (await client.get(f"/api/v1/events/{head}/receipt")).status_code == 503:  # and now it is all sealed
+                pass
             for operation in reads:
                 results[operation] = await _exchange(client, HTTP[operation], names)
             results[_LAST] = await _exchange(client, HTTP[_LAST], names)
@@ -97,6 +109,8 @@ async def _exchange(client: httpx.AsyncClient, template: str, names: Mapping[str
     async with client.stream(method, path, headers=sent, content=body or None) as response:
         if "text/event-stream" in response.headers["content-type"]:
             answer = await _first_frame(response)
+        elif path.startswith("/tile/"):
+            answer = f"{len(await response.aread())} bytes"
         elif path == "/metrics":
             answer = _first_metric(await response.aread())
         else:
@@ -141,7 +155,8 @@ def _cut(value: Any, depth: int) -> Any:
         case {} if not depth and value:
             return "…"
         case dict():
-            return {name: _cut(inner, depth - 1) for name, inner in value.items()}
+            # How long a proof is depends on where the claim's id comes among the others.
+            return {name: "…" if name == "proof" else _cut(inner, depth - 1) for name, inner in value.items()}
         case [first, *rest]:
             return [_cut(first, depth), *(["…"] if rest else [])] if depth else "…"
         case str() if value.startswith('{"'):  # a leaf, verbatim
@@ -237,6 +252,10 @@ def _answer_of(operation: str) -> str:
         "POST /api/v1/batch": "one line for each line: `ok` with its `result`, or its `problem`",
         "GET /api/v1/evidence/{sha256}": "the bytes",
         "PUT /api/v1/evidence/{sha256}": "the hash",
+        "GET /checkpoint": "the signed note",
+        "GET /tile/{path}": "the tile, or the bundle",
+        "GET /log/vkey": "one [vkey](../glossary.md#vkey) a line",
+        "GET /api/v1/events/{position}/proof": "the proof, with the checkpoint that it leads to",
         "GET /healthz": "`status`: `alive`",
         "GET /readyz": "[`Health`](#health), or the problem that says why not",
         "GET /metrics": "text in Prometheus' format ([what it says](../howto/watch-a-server.md#metrics))",

@@ -137,7 +137,8 @@ def questions() -> str:
 def asked() -> list[tuple[str, Any]]:
     """Return every public method of a verifier that is no verb, by name, in the order of its classes."""
     methods = {name: method for cls in (Verifier, *Verifier.__mro__) for name, method in vars(cls).items()}
-    return [(name, getattr(Verifier, name)) for name in methods if name[0] != "_" and name not in VERBS]
+    found = [(name, getattr(Verifier, name)) for name in methods if name[0] != "_" and name not in VERBS]
+    return [(name, one.fget if isinstance(one, property) else one) for name, one in found]
 
 
 def before() -> str:
@@ -195,11 +196,19 @@ def problems() -> str:
     return table(("problem", "in Python", "HTTP status", "title"), rows) + "\n"
 
 
+_DEFAULTS: Final = {
+    "actor": "the login name",
+    "keys": "`~/.local/state/verifier/keys`",
+    "seals": "`~/.local/state/verifier/seals`",
+}
+"""The defaults that are looked up."""
+
+
 def settings() -> str:
     """Write every setting."""
     parts = []
     for name, field in Settings.model_fields.items():
-        value = "the login name" if field.default_factory else default(field.default)
+        value = _DEFAULTS[name] if field.default_factory else default(field.default)
         parts += [
             f"\n## `{name}`\n",
             str(field.description),

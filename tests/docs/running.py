@@ -1,8 +1,8 @@
 """Runs the examples of a page, in order, as a reader would: in an empty directory, one after the other.
 
 Python may await at its top level, as in `python -m asyncio`. Lines that begin with `$ verifier` are run by the
-command line itself, in this process; `verifier serve` runs beside us until the page ends. A block after
-`<!-- file: name -->` is written to that file.
+command line itself, in this process; `verifier serve` runs beside us until the page ends, or serves again. `curl -s`
+asks that server. A block after `<!-- file: name -->` is written to that file.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
 from cli_reference import run, stable
 from pages import ROOT, Block, blocks
 
@@ -40,12 +41,17 @@ class Session:
     server: subprocess.Popen[str] | None = None
     address: str = ADDRESS
 
-    def close(self) -> None:
-        """Stop the server and the loop."""
-        self.runner.close()
+    def stop(self) -> None:
+        """Stop the server, if there is one."""
         if self.server is not None:
             self.server.terminate()
             self.server.communicate(timeout=20)
+            self.server = None
+
+    def close(self) -> None:
+        """Stop the server and the loop."""
+        self.runner.close()
+        self.stop()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,15 +100,18 @@ def _typed(command: str, session: Session) -> str:
     """Run what was typed; return what it prints."""
     command = command.replace(ADDRESS, session.address)
     if command.startswith("verifier serve"):
-        _serve(command, session)
-        return f"serving sqlite:///newsroom.db at {ADDRESS}"
+        return _serve(command, session).replace(session.address, ADDRESS)
+    if command.startswith("curl -s "):
+        return httpx.get(command.removeprefix("curl -s ")).text
     if command.startswith("verifier "):
         return stable(run(command)).replace(session.address, ADDRESS)
     assert command.startswith(_NOT_OURS), f"{command}: no test runs this"
     return ""
 
 
-def _serve(command: str, session: Session) -> None:
+def _serve(command: str, session: Session) -> str:
+    """Start a server, in place of the one before it; return what it prints."""
+    session.stop()
     args = command.split()[1:]
     session.server = subprocess.Popen(
         [sys.executable, "-c", _SERVE, *args, "--port", "0", "--log-level", "error"],
@@ -116,3 +125,4 @@ def _serve(command: str, session: Session) -> None:
     line = session.server.stdout.readline()
     session.address = line.rpartition(" at ")[2].strip()
     assert session.address.startswith("http://"), line
+    return line.strip()

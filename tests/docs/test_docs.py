@@ -93,7 +93,7 @@ def test_every_setting_has_its_heading() -> None:
 
 def test_every_command_has_its_heading_and_an_example() -> None:
     assert {f"verifier {name}" for name in commands()} <= set(headings(REFERENCE / "cli.md"))
-    assert set(CLI) | {"serve"} == set(commands())
+    assert set(CLI) | {"serve", "witness"} == set(commands())
 
 
 def test_every_metric_has_its_line() -> None:
@@ -180,6 +180,7 @@ def known_words() -> set[str]:
     known |= {argument for _, method in asked() for argument in inspect.signature(method).parameters}
     known |= metrics()
     known |= {"pg_dump", "pg_restore", "full_page_writes", "newsroom_views"}  # PostgreSQL's own, and a schema
+    known |= {"newsroom_tiles"}  # another schema
     known |= {"if_match", "read_all"}  # what verbs take beside their command, and the log's own
     known |= {"no_evidence", "verdict_stale"}  # reasons for attention
     known |= {"identity_salt", "wording_salt"}  # fields of an export

@@ -91,9 +91,12 @@ def spaced(parts: Iterable[str]) -> list[str]:
 
 
 def names_ids(text: str) -> str:
-    """Replace what changes from run to run: ids, what is made from them, and the times at which we record."""
+    """Replace what changes from run to run: ids, keys, what is made from them, and the times at which we record."""
     text = re.sub(r"\b(clm|evt|src|org|sto|log)_[a-z2-7]{26}\b", r"\1_…", text)
-    text = re.sub(r'("(?:state_digest|wording|identity|command|key)": )"[0-9a-f]{32,64}"', r'\1"…"', text)
+    text = re.sub(r'("(?:state_digest|wording|identity|command|key|root|\w+_salt)": )"[0-9a-f]{32,64}"', r'\1"…"', text)
+    text = re.sub(r'("index": )\d+', r"\1…", text)  # by the order of ids
+    text = re.sub(r"\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44}", "+…", text)  # a vkey
+    text = re.sub(r"(\\n)?[A-Za-z0-9+/]{43,}=", r"\1…", text)  # base64, also after the end of a line
     return re.sub(r'("(?:recorded_at|next|request)": )"[^"]*"', r'\1"…"', text)
 
 

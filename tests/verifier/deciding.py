@@ -55,7 +55,7 @@ class Room:
         here = self.claim(claim)
         others = {name: self.claim(name) for name in named_claims(command)}
         known = Known(
-            log_id=LOG,
+            lineage=LOG,
             actor="ada",
             command="0" * 64,
             claim=here.claim,

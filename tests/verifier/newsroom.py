@@ -33,6 +33,7 @@ from events.contracts import (
     StatementCorrected,
     StatementRetracted,
     StatementWithdrawn,
+    StatusesAttested,
     StoryOpened,
     TextErased,
     Wording,
@@ -123,6 +124,10 @@ class Newsroom:
         """Adopt a policy."""
         adopted = policy_named(policy)
         return await self.record("log", PolicyAdopted(digest=adopted.digest, policy=adopted.id))
+
+    async def attest(self, at: int, root: str, policy: str = "standing/1") -> str:
+        """Attest the statuses at a position, whether or not they are so."""
+        return await self.record("log", StatusesAttested(at=at, policy=policy, root=root))
 
     async def source(self, name: str, *, same_as: str | None = None, role: str | None = None) -> str:
         """Register a source, or say that it is the same as another."""

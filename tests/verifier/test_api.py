@@ -6,12 +6,17 @@ import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from httpx_sse import EventSource, ServerSentEvent
+from serving import served
 
+from events.keys import Keys
+from events.seals import Seals
+from events.tlog import new_key
 from verifier import answers, routes
 from verifier.api.edge import STATUS
 from verifier.api.reading import BATCH_LIMIT
@@ -55,12 +60,25 @@ async def batch(http: httpx.AsyncClient, *lines: Body) -> list[Body]:
 # --- every route -----------------------------------------------------------------------------------
 
 
+@pytest.fixture
+async def sealed(log_place: str, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """As `http`, and the log is sealed."""
+    key, seals = new_key("example.org/newsroom"), tmp_path / "seals"
+    Seals(seals).begin(Keys.parse(key, "the test"))
+    with served(log_place, seal_key=key, seals=seals) as serving:
+        async with httpx.AsyncClient(base_url=f"{serving.address}/api/v1/") as client:
+            yield client
+
+
 @pytest.mark.parametrize("route", routes.QUESTIONS, ids=lambda route: route.path)
-async def test_every_question_is_answered_in_its_shape(http: httpx.AsyncClient, route: routes.Question) -> None:
+async def test_every_question_is_answered_in_its_shape(sealed: httpx.AsyncClient, route: routes.Question) -> None:
+    http = sealed
     written = await a_claim(http, story="iraq-letter", statement=asserted("AFP"))
     ids = {"claims": written["id"], "stories": "iraq-letter", "sources": "AFP", "ids": "clm"}
     path = route.path.replace("{id}", ids.get(route.path.split("/")[1], "")).strip("/")
     path = path.replace("{prefix}", "clm").replace("{tail}", written["id"][-8:])
+    path = path.replace("{position}", str(written["written_at"]))
+    await http.post("attestations", json={})
 
     response = await http.get(path, headers={"verifier-position": response_position(written)})
 
@@ -135,8 +153,12 @@ async def test_the_openapi_document_has_every_route_with_its_body_answers_and_pr
         if path.startswith("/api/v1")
     }
     tabled = {(route.method, route.path) for route in (*routes.QUESTIONS, *routes.ORDERS)}
-    streams_and_bytes = {("GET", "/feed"), ("POST", "/batch"), ("PUT", "/evidence/{sha256}")}
-    assert described.keys() == tabled | streams_and_bytes | {("GET", "/evidence/{sha256}")}
+    streams_and_bytes = {
+        *(("GET", path) for path in ("/feed", "/evidence/{sha256}", "/events/{position}/proof")),
+        ("POST", "/batch"),
+        ("PUT", "/evidence/{sha256}"),
+    }
+    assert described.keys() == tabled | streams_and_bytes
     assert len({operation["operationId"] for operation in described.values()}) == len(described)
     for (method, path), operation in described.items():
         assert operation["summary"].endswith("."), path

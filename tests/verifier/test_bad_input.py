@@ -366,6 +366,7 @@ STATUSES = {
     "busy": 503,
     "read-only": 503,
     "disk-full": 503,
+    "not-sealed": 503,
     "not-ready": 503,
     "internal": 500,
     "outcome-unknown": 503,
@@ -383,7 +384,8 @@ async def test_every_problem_has_its_status_and_what_passes_says_when_to_ask_aga
 
     assert {slug: response.status_code for slug, response in answered.items()} == STATUSES
     assert all(refusal(response) for response in answered.values())
-    assert {s for s, r in answered.items() if "retry-after" in r.headers} == {"busy", "not-ready", "views-behind"}
+    later = {"busy", "not-ready", "not-sealed", "views-behind"}
+    assert {slug for slug, response in answered.items() if "retry-after" in response.headers} == later
     assert STATUSES.keys() == PROBLEMS.keys() - {"unreachable"}
 
 

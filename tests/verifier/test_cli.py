@@ -8,7 +8,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
@@ -21,69 +20,28 @@ import pytest
 import typer.main
 from serving import served
 from typer.testing import CliRunner, Result
+from typing_commands import Desk, desk, log, on_log, plan
 
 from verifier import commands
 from verifier.cli import app, files, reach
 from verifier.cli.verbs import HELP, VERBS, flags_of
 from verifier.client import Verifier
 
+__all__ = ["desk", "log", "on_log"]  # fixtures
+
 PROGRAM = [sys.executable, "-c", "from verifier.cli import main; main()"]
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # it is a group
 ASK = ("show", "explain", "history", "claims", "sources", "stories", "events", "feed")
 FILES = ("import", "export", "restore")
-SERVE = ("serve", "demo", "config", "doctor", "migrate", "replay", "rebuild")
-
-
-class Desk:
-    """Types commands about one log."""
-
-    def __init__(self, place: str) -> None:
-        self.place = place
-
-    def __call__(self, *typed: object, code: int = 0, stdin: str | None = None) -> Result:
-        """Run a command and check how it ends."""
-        arguments = [str(word) for word in (*typed, "--log", self.place)]
-        result = CliRunner().invoke(app, arguments, input=stdin)
-        assert result.exit_code == code, f"{arguments}: {result.output}{result.exception!r}"
-        return result
-
-    def json(self, *typed: object) -> Any:
-        """Run a command and read what it prints."""
-        return json.loads(self(*typed, "--output", "json").stdout)
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> str:
-    """The URL of a log on disk that isn't there yet."""
-    return f"sqlite:///{tmp_path}/newsroom.db"
-
-
-@pytest.fixture(params=["log", "server"])
-def desk(request: pytest.FixtureRequest, log: str) -> Iterator[Desk]:
-    """A desk on a log, and one on a server."""
-    if request.param == "log":
-        yield Desk(log)
-        return
-    with served(log) as serving:
-        yield Desk(serving.address)
-
-
-@pytest.fixture
-def on_log(log: str) -> Desk:
-    """A desk on a log that no server serves."""
-    return Desk(log)
-
-
-def plan(desk: Desk, text: str = "The United States plans to withdraw", source: str = "AFP") -> Any:
-    """Record a claim, and return it."""
-    return desk.json("assert-claim", text, "--source", source, "--story", "iraq-letter")
+AUDIT = ("init", "fork", "receipt", "audit", "publish", "witness")
+SERVE = ("serve", "demo", "config", "doctor", "migrate", "replay", "attest", "rebuild")
 
 
 # --- what there is ---------------------------------------------------------------------------------
 
 
 def test_there_is_a_command_for_every_verb_and_question_and_nothing_else() -> None:
-    assert sorted(COMMANDS) == sorted([*(verb.name for verb in VERBS), *ASK, *FILES, *SERVE])
+    assert sorted(COMMANDS) == sorted([*(verb.name for verb in VERBS), *ASK, *FILES, *AUDIT, *SERVE])
     assert {verb.command for verb in VERBS} == set(commands.COMMANDS.values())
 
 

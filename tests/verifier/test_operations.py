@@ -19,6 +19,8 @@ from serving import served
 
 from events.evidence import MemoryEvidence
 from events.memory import MemoryLog
+from events.sealed import Sealed
+from events.tiles import MemoryTiles
 from tests.postgres import serving
 from verifier import api, logs
 from verifier.adopted import Adopted
@@ -32,6 +34,7 @@ from verifier.metrics import Metrics
 from verifier.projections import Views
 from verifier.projections.sqlite import SqlitePlace
 from verifier.rebuilding import Rebuilding
+from verifier.sealing import Sealing
 from verifier.settings import LOOPBACK
 
 CANARY = "Xyzzy-canary"
@@ -47,8 +50,9 @@ async def idle_desk(log: MemoryLog) -> AsyncIterator[Desk]:
     views = await Views.open(SqlitePlace(), log, adopted)
     try:
         yield assemble(
-            log, views, adopted, feed=Feed(log, views), rebuilding=Rebuilding(views), evidence=MemoryEvidence()
-        )
+            log, views, adopted, feed=Feed(log, views), rebuilding=Rebuilding(views), evidence=MemoryEvidence(),
+            sealing=Sealing(log, Sealed(log, MemoryTiles()), None),
+        )  # fmt: skip
     finally:
         await views.close()
 

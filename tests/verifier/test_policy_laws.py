@@ -5,13 +5,12 @@ A failing example prints the `@reproduce_failure` line that brings it back. `LAW
 
 from __future__ import annotations
 
-import os
 import random
-from collections.abc import Iterable
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from laws import ALL, assess, laws
 from oracle import decisive, judge
 from strategies import (
     ACCUSED,
@@ -40,10 +39,6 @@ from verifier.names import Names
 from verifier.policy import DEFAULT, POLICIES, Policy
 from verifier.tally import Tally
 
-EXAMPLES = int(os.environ.get("LAW_EXAMPLES", "200"))
-laws = settings(max_examples=EXAMPLES, deadline=None, print_blob=True)
-
-ALL = sorted(POLICIES)
 STANDING = ["standing/1", "strict/1", "precautionary/1", "balanced/1"]
 """The policies that people publish by; the others, for comparison, break some of these laws."""
 
@@ -51,11 +46,6 @@ HEIGHT = {"denied": 0, "retracted": 0, "withdrawn": 0, "disputed": 1, "unassesse
 """How far a status supports its claim."""
 
 standing_policies = st.sampled_from(STANDING).map(POLICIES.__getitem__)
-
-
-def assess(facts: Iterable[Leaf], policy: Policy = DEFAULT) -> Assessment:
-    claim = claim_of(facts)
-    return policy.assess(claim, Tally.of(claim))
 
 
 def more(history: History, *facts: Fact) -> list[Leaf]:
@@ -221,7 +211,7 @@ def test_when_the_accused_denies_with_all_defaults_the_claim_is_disputed_never_d
     accused = Party(id="src_" + "a" * 26, name="The accused")
     names = Names(parties={ACCUSED: accused}, party_numbers={accused.id: ACCUSED})
     known = Known(
-        log_id="log_" + "a" * 26,
+        lineage="log_" + "a" * 26,
         actor="desk",
         command="0" * 64,
         claim=claim,

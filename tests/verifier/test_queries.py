@@ -304,7 +304,7 @@ async def test_wordings_asked_for_together_are_each_found_and_one_who_gives_up_d
 
 
 async def test_views_that_do_not_come_are_a_problem_or_a_mark(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("verifier.queries.reader.WAIT", 0.01)
+    monkeypatch.setattr("verifier.queries.answering.WAIT", 0.01)
     claim = await desk.newsroom.claim(PLAN)
     await desk.views.catch_up()
     await desk.newsroom.say(claim, "AFP")

@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from verifier import __version__, routes
-from verifier.api import edge, endpoints, probes, schema, streams
+from verifier.api import edge, endpoints, probes, schema, sealed, streams
 from verifier.api.watching import Watch
 from verifier.app import Desk
 from verifier.errors import Problem
@@ -69,6 +69,10 @@ def build(
     add(app, "POST", "/batch", endpoints.batch(desk, actor), schema.BATCH)
     add(app, "PUT", "/evidence/{sha256}", endpoints.put_evidence(desk), schema.PUT_EVIDENCE)
     add(app, "GET", "/evidence/{sha256}", endpoints.get_evidence(desk), schema.GET_EVIDENCE)
+    add(app, "GET", "/events/{position}/proof", sealed.proof(desk), schema.PROOF)
+    add(app, "GET", "/checkpoint", sealed.checkpoint(desk), schema.CHECKPOINT, prefix="")
+    add(app, "GET", "/tile/{path}", sealed.tile(desk), schema.TILE, prefix="")
+    add(app, "GET", "/log/vkey", sealed.vkey(desk), schema.VKEY, prefix="")
     add(app, "GET", "/healthz", probes.alive, schema.ALIVE, prefix="")
     add(app, "GET", "/readyz", probes.ready(desk, ready_lag), schema.READY, prefix="")
     add(app, "GET", "/metrics", probes.metrics(desk), schema.METRICS, prefix="")
@@ -84,7 +88,7 @@ def add(
 ) -> None:
     """Add one route, with what the OpenAPI document says of it."""
     app.router.add_api_route(
-        prefix + path.replace("{id}", "{id:path}"),
+        prefix + path.replace("{id}", "{id:path}").replace("{path}", "{path:path}"),
         endpoint,
         methods=[method],
         response_class=Response,

@@ -24,6 +24,7 @@ from verifier.errors import (
     KeyReused,
     NotFound,
     NotReady,
+    NotSealed,
     OutcomeUnknown,
     Problem,
     ReadOnly,
@@ -56,6 +57,7 @@ STATUS: Final[dict[type[Problem], int]] = {
     Busy: 503,
     ReadOnly: 503,
     DiskFull: 503,
+    NotSealed: 503,
     NotReady: 503,
     OutcomeUnknown: 503,
     Internal: 500,
@@ -64,7 +66,7 @@ STATUS: Final[dict[type[Problem], int]] = {
 }
 """The HTTP status of every problem that a server answers with."""
 
-_LATER: Final = (Busy, ViewsBehind, NotReady)
+_LATER: Final = (Busy, ViewsBehind, NotSealed, NotReady)
 """What passes by itself: the answer says when to ask again."""
 
 

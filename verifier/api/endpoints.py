@@ -54,7 +54,7 @@ def order(desk: Desk, route: routes.Order, actor: str) -> Endpoint:
         correlate(body)
         answer = await routes.order(desk, route, request.path_params, body, caller)
         headers = _position(answer)
-        if "computed" in answer:
+        if route.records and "computed" in answer:
             headers["etag"] = _tag(answer, answer["basis"]["state_digest"])
         return Response(_encode(answer), headers=headers, media_type=_JSON_TYPE)
 

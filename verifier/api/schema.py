@@ -20,6 +20,7 @@ from verifier.errors import (
     Invalid,
     NotFound,
     NotReady,
+    NotSealed,
     Problem,
     ReadOnly,
     TooLarge,
@@ -32,7 +33,9 @@ Mode = Literal["validation", "serialization"]
 
 _REF: Final = "#/components/schemas/{model}"
 _READING: Final = (Invalid, NotFound, edge.Foreign, Busy, ViewsBehind, Internal)
-_WRITING: Final = tuple(problem for problem in edge.STATUS if problem not in (ViewsBehind, NotReady, edge.WrongMethod))
+_NOT_WRITING: Final = (ViewsBehind, NotSealed, NotReady, edge.WrongMethod)
+_WRITING: Final = tuple(problem for problem in edge.STATUS if problem not in _NOT_WRITING)
+_SEALED: Final = ("Checkpoint", "Receipt")
 _BYTES: Final = (Invalid, NotFound, TooLarge, edge.Foreign, ReadOnly, DiskFull, Internal)
 
 
@@ -67,7 +70,8 @@ def of_question(route: routes.Question) -> About:
     if claim:
         responses["304"] = {"description": "It is as you have it (`If-None-Match`)"}
     parameters = [*_params(route.params), _SEEN, *([_IF_NONE_MATCH] if claim else [])]
-    return _about("GET", route.path, route.about, parameters=parameters, responses=responses, problems=_READING)
+    problems = (*_READING, NotSealed) if route.answer in _SEALED else _READING
+    return _about("GET", route.path, route.about, parameters=parameters, responses=responses, problems=problems)
 
 
 def of_events(route: routes.Question) -> About:
@@ -100,6 +104,7 @@ def _about(
     problems: Iterable[type[Problem]],
     parameters: Iterable[Schema] = (),
     body: Schema | None = None,
+    operation: str | None = None,
 ) -> About:
     ids = [name.strip("{}") for name in path.split("/") if name.startswith("{")]
     tag = path.split("/")[1]
@@ -110,7 +115,7 @@ def _about(
     if body is not None:
         extra["requestBody"] = body
     words = [method.lower(), *(part.strip("{}") for part in path.split("/") if part)]
-    return About(summary=summary, operation="_".join(words), tag=tag, extra=extra)
+    return About(summary=summary, operation=operation or "_".join(words), tag=tag, extra=extra)
 
 
 def _content(media_type: str, schema: Schema) -> Schema:
@@ -150,6 +155,8 @@ _IDS: Final = {
     "sha256": "The SHA-256 of the bytes, in lower-case hex.",
     "prefix": "The kind of id: clm, evt, src or sto.",
     "tail": "The last characters of the id, six or more.",
+    "position": "The position of an event.",
+    "path": "Level and index, and the width of a partial one: `0/000`, `entries/000.p/7`.",
 }
 
 
@@ -269,6 +276,43 @@ METRICS: Final = _about(
     "Tell Prometheus what the server has counted. Needs the extra `metrics`.",
     responses={"200": {"description": "Metrics", "content": _content("text/plain", {"type": "string"})}},
     problems=(NotFound, *_PROBING),
+)
+
+_NOTE = _content("text/plain", {"type": "string"})
+_OCTETS = _content("application/octet-stream", {"type": "string", "format": "binary"})
+_AUDITING: Final = (Invalid, NotFound, NotSealed, edge.Foreign, Busy, Internal)
+
+CHECKPOINT: Final = _about(
+    "GET",
+    "/checkpoint",
+    "Give the last signed checkpoint (C2SP tlog-checkpoint).",
+    operation="get_signed_checkpoint",  # `get_checkpoint` is the question of the API
+    responses={"200": {"description": "A signed note", "content": _NOTE}},
+    problems=_AUDITING,
+)
+
+TILE: Final = _about(
+    "GET",
+    "/tile/{path}",
+    "Give a tile of hashes, or a bundle of leaves (C2SP tlog-tiles). It never changes.",
+    responses={"200": {"description": "32 bytes for each hash, or leaves with their lengths", "content": _OCTETS}},
+    problems=_AUDITING,
+)
+
+VKEY: Final = _about(
+    "GET",
+    "/log/vkey",
+    "Give the public keys that sign checkpoints, one a line.",
+    responses={"200": {"description": "The keys, oldest first", "content": _NOTE}},
+    problems=_AUDITING,
+)
+
+PROOF: Final = _about(
+    "GET",
+    "/events/{position}/proof",
+    "Give the proof that an event is in the log (C2SP tlog-proof).",
+    responses={"200": {"description": "Index, hashes and checkpoint", "content": _NOTE}},
+    problems=_AUDITING,
 )
 
 

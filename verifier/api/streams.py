@@ -47,9 +47,11 @@ def events(desk: Desk, page: Endpoint) -> Endpoint:
         params = routes.params_of(parameters.EventsParams, query_of(request))
         if EVENT_STREAM not in accept:
             after = await desk.feed.begin(params.after)
-            return _Stream(_lines(desk, after, params.limit), LINES[0])
-        if params.limit is not None:
-            raise Invalid("a stream of events has no end: leave `limit` out", field="limit")
+            upto = None if params.as_of is None else await routes.position(desk, params.as_of)
+            return _Stream(_lines(desk, after, params.limit, upto), LINES[0])
+        for name in ("limit", "as_of"):
+            if getattr(params, name) is not None:
+                raise Invalid(f"a stream of events has no end: leave `{name}` out", field=name)
         after = await desk.feed.begin(_after(request, params.after))
         return _Stream(desk.feed.event_frames(after), EVENT_STREAM)
 
@@ -74,9 +76,10 @@ class _Stream(StreamingResponse):
             await super().stream_response(send)
 
 
-async def _lines(desk: Desk, after: int, limit: int | None) -> AsyncGenerator[bytes]:
-    """Yield events as JSON Lines, up to the head that there was at the beginning."""
-    upto = None if limit is None else after + limit
+async def _lines(desk: Desk, after: int, limit: int | None, upto: int | None) -> AsyncGenerator[bytes]:
+    """Yield events as JSON Lines, up to a position or the head that there was at the beginning."""
+    if limit is not None:
+        upto = after + limit if upto is None else min(upto, after + limit)
     async with aclosing(desk.log.read_all(after=after, upto=upto)) as pages:  # type: ignore[type-var]  # a generator
         async for page in pages:
             yield b"".join(_encode(render.event(event)) + b"\n" for event in page)

@@ -4,6 +4,8 @@
 `reading`  what can be asked.
 `files`    import, export, restore.
 `serving`  serve, demo, and with what settings.
+`sealing`  init, fork, receipt.
+`auditing` audit, publish, witness.
 `upkeep`   doctor, migrate, replay, rebuild.
 `reach`    which log is meant, who writes it, which id a few letters name, what a problem ends with.
 `output`   tables, JSON, progress.
@@ -18,7 +20,7 @@ import sys
 import typer
 
 from verifier import __version__
-from verifier.cli import files, reading, serving, upkeep, verbs
+from verifier.cli import auditing, files, reading, sealing, serving, upkeep, verbs
 from verifier.cli.output import flowing
 from verifier.garbage import collect_seldom
 
@@ -50,6 +52,8 @@ reading.add_to(app)
 files.add_to(app)
 serving.add_to(app)
 upkeep.add_to(app)
+sealing.add_to(app)
+auditing.add_to(app)
 for command in app.registered_commands:
     command.help = flowing(getattr(command.callback, "__doc__", None) or "")
 

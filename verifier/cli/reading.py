@@ -12,6 +12,7 @@ from verifier.assessment import Attention
 from verifier.cli import output
 from verifier.cli.output import moment, short
 from verifier.cli.reach import LogOption, OutputOption, claim_id, named, reading
+from verifier.errors import Invalid
 
 if TYPE_CHECKING:
     from verifier.answers import Change, Claim, Event, Source, Statement, Story
@@ -111,11 +112,14 @@ def explain(
     reading(log, lambda verifier: _explain(verifier, claim, output, as_of=as_of, said_by=said_by, policy=policy))
 
 
-def history(claim: ClaimArgument, log: LogOption = None, output: OutputOption = "table") -> None:
-    """List the changes of a claim's status."""
+def history(
+    claim: ClaimArgument, as_of: AsOf = None, policy: Policy = None,
+    log: LogOption = None, output: OutputOption = "table",
+) -> None:  # fmt: skip
+    """List the changes of a claim's status: up to a position or time, or as another policy would have made them."""
 
     async def work(verifier: Verifier) -> None:
-        changes = verifier.history(await claim_id(verifier, claim))
+        changes = verifier.history(await claim_id(verifier, claim), as_of=as_of, policy=policy)
         await _list(changes, output, HISTORY, empty="The status of this claim has never changed.")
 
     reading(log, work)
@@ -128,15 +132,19 @@ def claims(
     attention: Annotated[Attention | None, _one_of("Only those to look at for this reason.", Attention)] = None,
     language: Annotated[str | None, typer.Option(help="Only those worded in this language.")] = None,
     text: Annotated[str | None, typer.Option(help="Only those whose wording has this in it.")] = None,
+    as_of: AsOf = None,
+    said_by: SaidBy = None,
+    policy: Policy = None,
     log: LogOption = None,
     output: OutputOption = "table",
 ) -> None:
-    """List claims, the latest registered first."""
+    """List claims, the latest registered first, as they stand or stood."""
 
     async def work(verifier: Verifier) -> None:
         found = verifier.claims(
             status=status, story=story and await named(verifier, "sto", story),
             source=source and await named(verifier, "src", source), attention=attention, language=language, text=text,
+            as_of=as_of, said_by=said_by, policy=policy,
         )  # fmt: skip
         await _list(found, output, CLAIMS, empty="There is no such claim.")
 
@@ -145,33 +153,41 @@ def claims(
 
 def sources(
     source: Annotated[str | None, typer.Argument(help="One source, by its name or id.", metavar="SOURCE")] = None,
+    as_of: AsOf = None,
+    said_by: SaidBy = None,
+    policy: Policy = None,
     log: LogOption = None,
     output: OutputOption = "table",
 ) -> None:
-    """List the sources, or show one and how the claims stand that it spoke about."""
+    """List the sources, or show one and how the claims stand, or stood, that it spoke about."""
 
     async def work(verifier: Verifier) -> None:
+        if source is None and (as_of or said_by or policy):
+            raise Invalid("the list of sources has no past: name one source, or leave the flags out")
         if source is None:
             await _list(verifier.sources(), output, SOURCES, empty="Nobody has said anything yet.")
         else:
-            _show_source(await verifier.source(await named(verifier, "src", source)), output)
+            found = await named(verifier, "src", source)
+            _show_source(await verifier.source(found, as_of=as_of, said_by=said_by, policy=policy), output)
 
     reading(log, work)
 
 
 def stories(
     story: Annotated[str | None, typer.Argument(help="One story, by its title or id.", metavar="STORY")] = None,
+    as_of: AsOf = None,
     log: LogOption = None,
     output: OutputOption = "table",
 ) -> None:
-    """List the stories, or the claims of one."""
+    """List the stories, or the claims of one, as they stand or stood."""
 
     async def work(verifier: Verifier) -> None:
         if story is None:
-            await _list(verifier.stories(), output, STORIES, empty="There is no story yet.")
+            await _list(verifier.stories(as_of=as_of), output, STORIES, empty="There is no story yet.")
         else:
-            found = await verifier.story(await named(verifier, "sto", story))
-            await _list(verifier.claims(story=found.id), output, CLAIMS, empty="The story has no claims.")
+            found = await verifier.story(await named(verifier, "sto", story), as_of=as_of)
+            claims = verifier.claims(story=found.id, as_of=as_of)
+            await _list(claims, output, CLAIMS, empty="The story has no claims.")
 
     reading(log, work)
 
@@ -179,6 +195,7 @@ def stories(
 def events(
     claim: Annotated[str | None, typer.Argument(help="Only those of this claim.", metavar="CLAIM")] = None,
     after: After = 0,
+    as_of: AsOf = None,
     follow: Follow = False,
     log: LogOption = None,
     output: OutputOption = "table",
@@ -186,8 +203,10 @@ def events(
     """List the facts of the log, or of one claim, as they were recorded."""
 
     async def work(verifier: Verifier) -> None:
+        if as_of and follow:
+            raise Invalid("--follow goes on and --as-of ends: leave one of them out")
         on = None if claim is None else await claim_id(verifier, claim)
-        listed = _Last(verifier.events(on, after=after))
+        listed = _Last(verifier.events(on, after=after, as_of=as_of))
         await _list(listed, output, EVENTS, empty="Nothing was recorded.", stream=follow)
         if follow:
             async for event in verifier.follow_events(after=max(after, listed.position)):

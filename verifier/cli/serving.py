@@ -77,7 +77,7 @@ def config(log: LogOption = None, output: OutputOption = "table") -> None:
     async def work() -> None:
         settings = settings_of(log=log)
         rows = {
-            name: {"value": getattr(settings, name), "from": settings.origin(name), "about": field.description}
+            name: {"value": _plain(getattr(settings, name)), "from": settings.origin(name), "about": field.description}
             for name, field in type(settings).model_fields.items()
         }
         rows["log"]["value"] = shown(settings.log)
@@ -101,5 +101,12 @@ def _show_config(rows: dict[str, dict[str, Any]], format: output.Format) -> None
     )
 
 
+def _plain(value: object) -> object:
+    """Return a value as JSON can have it; a secret is not shown."""
+    from pydantic import SecretStr  # here, because help needn't wait for it
+
+    return str(value) if isinstance(value, Path | SecretStr) else value
+
+
 def _as_typed(value: object) -> str:
-    return ",".join(value) if isinstance(value, tuple) else str(value)
+    return ",".join(value) if isinstance(value, tuple) else "" if value is None else str(value)

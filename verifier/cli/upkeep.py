@@ -1,17 +1,16 @@
-"""Looking after a log: doctor, migrate, replay, rebuild."""
+"""Looking after a log: doctor, migrate, attest, rebuild; `replaying` has replay."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Final
 
 import typer
 
 from events import errors as log_errors
-from verifier.cli import output
+from verifier.cli import output, replaying
 from verifier.cli.reach import (
-    FAILED,
     LOG_WAIT,
     POLL,
     LogOption,
@@ -22,19 +21,21 @@ from verifier.cli.reach import (
     served_at,
     settings_of,
     shown,
+    writing,
 )
-from verifier.errors import Internal, Invalid
+from verifier.errors import Internal
 
 if TYPE_CHECKING:
     from events.condition import Condition
+    from verifier.answers import Attested
+    from verifier.client import Verifier
     from verifier.doctor import Report
-    from verifier.replay import Replayed
     from verifier.settings import Settings
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands on what a server keeps."""
-    for function in (doctor, migrate, replay, rebuild):
+    for function in (doctor, migrate, replaying.replay, attest, rebuild):
         app.command(rich_help_panel="Serve and look after")(function)
 
 
@@ -48,12 +49,13 @@ def doctor(log: LogOption = None, output: OutputOption = "table") -> None:
 
 async def _doctor(settings: Settings, format: output.Format) -> None:
     from verifier import doctor
+    from verifier.sealing import Signing
 
     url, address = settings.log, served_at(settings.log)
     if address == url:
         report = await doctor.look_at_server(url)
     else:
-        report = await doctor.look_over(url, address, ready_lag=settings.ready_lag)
+        report = await doctor.look_over(url, address, ready_lag=settings.ready_lag, signing=Signing.of(settings))
     if format == "table":
         _show(report)
     else:
@@ -65,6 +67,8 @@ async def _doctor(settings: Settings, format: output.Format) -> None:
 _WITHOUT: Final = {
     "log tables": "none",
     "views kept by": "no process: the next that serves the log",
+    "seal name": "none: `verifier init` makes a key",
+    "seal position": "none: nothing is sealed yet",
     "views position": "none yet: whoever keeps them builds them",
     "disk free bytes": "not known to the database",
     "server address": "none known: give one with --log",
@@ -143,66 +147,21 @@ async def _condition(url: str) -> Condition | None:
         return None
 
 
-def replay(
-    as_of: Annotated[int | None, typer.Option("--as-of", min=0, help="Up to this position. Default: all.")] = None,
-    log: LogOption = None,
-    output: OutputOption = "table",
-) -> None:
-    """Fold every claim from the log again, and compare with what its server shows, if one runs.
+def attest(log: LogOption = None, output: OutputOption = "table") -> None:
+    """Attest how all claims stand now: the root over their states goes into the log, so that a status can be proved.
 
-    Ends with exit code 3 where they differ.
+    A server does it by itself, as often as the setting attest_every says.
     """
-    run(lambda: _replay(log_url(log), as_of, output))
+
+    async def work(verifier: Verifier) -> None:
+        _show_attested(await verifier.attest(), output)
+
+    writing(log, work)
 
 
-async def _replay(url: str, as_of: int | None, format: output.Format) -> None:
-    from events.open import open_log
-    from verifier.replay import replay
-
-    async with await open_log(url, writable=False, create=None) as log:
-        head = await log.head()
-        if as_of is not None and as_of > head:
-            raise Invalid(f"position {as_of} lies beyond the head, {head}: give one that the log has")
-        with output.progress("folding") as tell:
-            done = await replay(log, upto=as_of, progress=tell)
-    address = served_at(url) if as_of is None else None
-    compared, differing = await _compare(address, done) if address else (0, [])
-    if format == "table":
-        output.fields(
-            {
-                "log": done.log,
-                "position": done.position,
-                "policy": done.policy,
-                "claims": done.claims,
-                "of which": ", ".join(f"{count} {status}" for status, count in done.by_status.items()),
-                "digest": done.digest,
-                "server": f"{compared} claims compared, {len(differing)} differ" if address else None,
-            }
-        )
-    else:
-        report = {name: getattr(done, name) for name in ("log", "position", "policy", "claims", "by_status", "digest")}
-        output.document({**report, "compared": compared, "differing": differing}, format)
-    if differing:
-        fail(
-            f"{len(differing)} claims stand otherwise at {address}, first {differing[0]}: run `verifier rebuild`"
-            " and report it",
-            code=FAILED,
-        )
-
-
-async def _compare(address: str, done: Replayed) -> tuple[int, list[str]]:
-    """Compare with what a server shows of the claims that have not moved on since."""
-    from verifier.client import Verifier
-
-    compared, differing = 0, []
-    async with Verifier(address) as verifier:
-        async for claim in verifier.claims():
-            position, digest = done.states.get(claim.id, (0, ""))
-            if claim.position == position and claim.computed.policy == done.policy:
-                compared += 1
-                if claim.basis.state_digest != digest:
-                    differing.append(claim.id)
-    return compared, differing
+def _show_attested(attested: Attested, format: output.Format) -> None:
+    fields = {name: getattr(attested, name) for name in ("at", "policy", "root", "position", "event")}
+    output.answer(attested, format, table=lambda: output.fields(fields))
 
 
 def rebuild(log: LogOption = None) -> None:

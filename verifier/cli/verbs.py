@@ -22,7 +22,17 @@ from anyio import to_thread
 from verifier import commands
 from verifier.cli import output
 from verifier.cli.output import Format
-from verifier.cli.reach import LogOption, OutputOption, claim_id, event_id, looks_short, named, target_id, writing
+from verifier.cli.reach import (
+    LogOption,
+    OutputOption,
+    claim_id,
+    event_id,
+    looks_short,
+    named,
+    reading,
+    target_id,
+    writing,
+)
 from verifier.commands import Command, Quotation, When
 from verifier.errors import Invalid
 from verifier.naming import is_id
@@ -215,6 +225,8 @@ _COMMON: Final = (
     Flag(name="if_match", kind=int, help="Refuse it if the claim has moved on from this position."),
 )
 
+_WHAT_IF: Final = Flag(name="what_if", kind=bool, help="Record nothing; show how the claim would stand.", default=False)
+
 
 def add_to(app: typer.Typer) -> None:
     """Add every verb as a command."""
@@ -243,6 +255,8 @@ def flags_of(verb: Verb) -> Iterator[Flag]:
         for name in _OF_A_NEW_CLAIM:
             yield from _flags(verb, opening[name], opening_hints)
     yield from _COMMON
+    if verb.on is not None:
+        yield _WHAT_IF
 
 
 def _flags(verb: Verb, field: Field[Any], hints: Mapping[str, Any], *, by_position: bool = False) -> Iterator[Flag]:
@@ -274,8 +288,9 @@ def _typed(hint: Any) -> Any:
 def _function(verb: Verb) -> Callable[..., None]:
     flags = tuple(flags_of(verb))
 
-    def record(*, log: str | None, output: Format, **given: Any) -> None:
-        writing(log, lambda verifier: _record(verifier, verb, given, output))
+    def record(*, log: str | None, output: Format, what_if: bool = False, **given: Any) -> None:
+        opening = reading if what_if else writing
+        opening(log, lambda verifier: _record(verifier, verb, given, output, what_if=what_if))
 
     record.__name__ = verb.name
     record.__doc__ = verb.help or inspect.getdoc(verb.command)
@@ -292,7 +307,9 @@ def _function(verb: Verb) -> Callable[..., None]:
 # --- recording -------------------------------------------------------------------------------------
 
 
-async def _record(verifier: Verifier, verb: Verb, given: dict[str, Any], format: Format) -> None:
+async def _record(
+    verifier: Verifier, verb: Verb, given: dict[str, Any], format: Format, *, what_if: bool = False
+) -> None:
     given = {name: value for name, value in given.items() if value is not None and value != []}
     key, if_match = given.pop("key", None), given.pop("if_match", None)
     about = given.pop("claim", None)
@@ -300,20 +317,21 @@ async def _record(verifier: Verifier, verb: Verb, given: dict[str, Any], format:
     opening = {name: given.pop(name) for name in _OF_A_NEW_CLAIM if verb.on == "new claim" and name in given}
     values = await _values(verifier, given)
     document: str | None = None
+    verbs = verifier.what_if if what_if else verifier
     if verb.command is commands.Attach:
         data = await to_thread.run_sync(file.read_bytes) if file else None
         target = await claim_id(verifier, str(about))
-        answer: Any = await verifier.attach(target, data, key=key, if_match=if_match, **values)
+        answer: Any = await verbs.attach(target, data, key=key, if_match=if_match, **values)
         document = hashlib.sha256(data).hexdigest() if data is not None else values.get("sha256")
     elif verb.on == "new claim" and not _is_known(str(about)):
         opening = await _values(verifier, opening)
         statement = commands.AssertClaim(**values)
-        answer = await verifier.register(str(about), statement=statement, key=key, if_match=if_match, **opening)
+        answer = await verbs.register(str(about), statement=statement, key=key, if_match=if_match, **opening)
     else:
         if any(opening.values()):
             raise Invalid(f"--{next(iter(opening))} is for a new claim: give its wording, or leave the flag out")
         on = None if about is None else await target_id(verifier, str(about))
-        answer = await verifier.send(verb.command(**values), on=on, key=key, if_match=if_match)
+        answer = await verbs.send(verb.command(**values), on=on, key=key, if_match=if_match)
     _show_written(answer, format, document)
 
 
@@ -383,8 +401,9 @@ def _show_written(answer: Any, format: Format, document: str | None) -> None:
                     "effect": answer.effect,
                     "document": document,
                     "id": answer.id,
-                    "statement": answer.statement,
-                    "position": answer.written_at,
+                    "statement": None if answer.basis.speculative else answer.statement,
+                    "position": answer.written_at or None,
+                    "recorded": "nothing: this is what would be" if answer.basis.speculative else None,
                 },
                 title=answer.label,
             )

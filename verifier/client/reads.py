@@ -13,7 +13,22 @@ from urllib.parse import quote
 
 from anyio import to_thread
 
-from verifier.answers import Answer, Change, Claim, Event, Found, Health, Page, Source, Statement, Story
+from verifier.answers import (
+    Answer,
+    Attestation,
+    Attested,
+    Change,
+    Checkpoint,
+    Claim,
+    Event,
+    Found,
+    Health,
+    Page,
+    Receipt,
+    Source,
+    Statement,
+    Story,
+)
 from verifier.client.connection import Connection
 from verifier.client.feed import Feed
 from verifier.client.listing import Listing
@@ -55,9 +70,12 @@ class Reads(Connection):
         attention: str | None = None,
         language: str | None = None,
         text: str | None = None,
+        as_of: int | str | None = None,
+        said_by: str | None = None,
+        policy: str | None = None,
         at_least: int | None = None,
     ) -> Listing[Claim]:
-        """List claims, newest first, narrowed down by what is given."""
+        """List claims, newest first, narrowed down by what is given; as they stood then, as `claim` has it."""
         params = _params(
             status=status,
             story=story,
@@ -65,43 +83,60 @@ class Reads(Connection):
             attention=attention,
             language=language,
             text=text,
+            as_of=as_of,
+            said_by=said_by,
+            policy=policy,
             at_least=at_least,
         )
         return self._list("/claims", Claim, params)
 
-    def statements(self, claim: Target) -> Listing[Statement]:
-        """List who said what about a claim, and what became of it."""
-        return self._list(_path("claims", claim, "statements"), Statement, {})
+    def statements(
+        self, claim: Target, *, as_of: int | str | None = None, said_by: str | None = None
+    ) -> Listing[Statement]:
+        """List who said what about a claim, and what became of it: what was recorded by then, what had been said."""
+        return self._list(_path("claims", claim, "statements"), Statement, _params(as_of=as_of, said_by=said_by))
 
-    def history(self, claim: Target) -> Listing[Change]:
-        """List the changes of a claim's status."""
-        return self._list(_path("claims", claim, "history"), Change, {})
+    def history(self, claim: Target, *, as_of: int | str | None = None, policy: str | None = None) -> Listing[Change]:
+        """List the changes of a claim's status: those up to then, or those that another policy would have made."""
+        return self._list(_path("claims", claim, "history"), Change, _params(as_of=as_of, policy=policy))
 
-    def events(self, claim: Target | None = None, *, after: int = 0) -> Listing[Event]:
-        """List the facts of a claim, or of the whole log, that were recorded after a position."""
+    def events(self, claim: Target | None = None, *, after: int = 0, as_of: int | str | None = None) -> Listing[Event]:
+        """List the facts of a claim, or of the whole log, that were recorded after a position, and by another."""
         path = "/events" if claim is None else _path("claims", claim, "events")
-        return self._list(path, Event, {"after": after}, turn="after")
+        return self._list(path, Event, _params(after=after, as_of=as_of), turn="after")
 
-    async def source(self, source: str) -> Source:
-        """Return a source, by id or by name, and how the claims stand that it spoke about."""
-        return Source.model_validate(await self._port.read(_path("sources", source), {}))
+    async def source(
+        self, source: str, *, as_of: int | str | None = None, said_by: str | None = None, policy: str | None = None
+    ) -> Source:
+        """Return a source, by id or by name, and how the claims stand that it spoke about, or stood then.
+
+        Raises `Invalid` for the past of a source that has come up on more than 500 claims: list those instead.
+        """
+        params = _params(as_of=as_of, said_by=said_by, policy=policy)
+        return Source.model_validate(await self._port.read(_path("sources", source), params))
 
     def sources(self) -> Listing[Source]:
         """List the sources."""
         return self._list("/sources", Source, {})
 
-    async def story(self, story: str) -> Story:
-        """Return a story, by id or by title, and its claims by status."""
-        return Story.model_validate(await self._port.read(_path("stories", story), {}))
+    async def story(
+        self, story: str, *, as_of: int | str | None = None, said_by: str | None = None, policy: str | None = None
+    ) -> Story:
+        """Return a story, by id or by title, and its claims by status, or as they stood then.
 
-    def stories(self) -> Listing[Story]:
-        """List the stories."""
-        return self._list("/stories", Story, {})
+        Raises `Invalid` where more than 500 claims would have to be counted anew: list those instead.
+        """
+        params = _params(as_of=as_of, said_by=said_by, policy=policy)
+        return Story.model_validate(await self._port.read(_path("stories", story), params))
 
-    def changes(self, *, after: int = 0) -> Listing[Change]:
-        """List the changes of all statuses after a position, up to where the views are now; `feed` goes on
-        from there."""
-        return self._list("/changes", Change, {"after": after}, turn="after")
+    def stories(self, *, as_of: int | str | None = None) -> Listing[Story]:
+        """List the stories, or those that there were, and how their claims stood."""
+        return self._list("/stories", Story, _params(as_of=as_of))
+
+    def changes(self, *, after: int = 0, as_of: int | str | None = None) -> Listing[Change]:
+        """List the changes of all statuses after a position, up to another or to where the views are now; `feed` goes
+        on from there."""
+        return self._list("/changes", Change, _params(after=after, as_of=as_of), turn="after")
 
     async def find(self, kind: Literal["clm", "evt", "src", "sto"], tail: str) -> str:
         """Return the one id of this kind that ends so; a full id is returned as it is.
@@ -122,6 +157,35 @@ class Reads(Connection):
         """Begin to rebuild the views, while reads and writes go on; `health` says how far it is."""
         path, body = "/rebuild", dict[str, Any]()
         return Health.model_validate(await self._port.write("POST", path, body, key=key_or_new(None), if_match=None))
+
+    async def attest(self) -> Attested:
+        """Attest how all claims stand now: the root over their states goes into the log. Where nothing was recorded
+        since the last attestation, that one is returned."""
+        path, body = "/attestations", dict[str, Any]()
+        return Attested.model_validate(await self._port.write("POST", path, body, key=key_or_new(None), if_match=None))
+
+    async def attestation(self, claim: Target) -> Attestation:
+        """Return the state of a claim as it was attested last, and the proof of it.
+
+        Raises `NotFound` where nothing was attested since the claim was registered.
+        """
+        return Attestation.model_validate(await self._port.read(_path("claims", claim, "attestation"), {}))
+
+    async def checkpoint(self) -> Checkpoint:
+        """Return the last signed checkpoint of the log, and what it says.
+
+        Raises `NotFound` where the log is not sealed, and `NotSealed` where nothing is signed any more.
+        """
+        return Checkpoint.model_validate(await self._port.read("/checkpoint", {}))
+
+    async def receipt(self, of: Target | int) -> Receipt:
+        """Return a claim's facts, or the event at a position, with the proofs that they are in the log: to be kept,
+        and verified without it. The receipt of what was just written is that of its `written_at`.
+
+        Raises `NotFound`, and `NotSealed` where it isn't sealed within some seconds: ask again.
+        """
+        path = f"/events/{of}/receipt" if isinstance(of, int) else _path("claims", of, "receipt")
+        return Receipt.model_validate(await self._port.read(path, {}))
 
     async def evidence(self, sha256: str) -> bytes:
         """Return the bytes of a snapshot, whose hash was checked on arrival.

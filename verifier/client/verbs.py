@@ -207,7 +207,7 @@ class Verbs(Connection):
             if sha256 is not None or size is not None:
                 raise Invalid("the bytes tell their own hash and size: leave sha256 and size out", field="sha256")
             sha256, size = (await to_thread.run_sync(hashlib.sha256, data)).hexdigest(), len(data)
-            await self._port.put_bytes(sha256, data, media_type)
+            await self._keep_bytes(sha256, data, media_type)
         if sha256 is None or size is None:
             raise Invalid("a snapshot is attached by its bytes, or by sha256 and size: give one of the two")
         return await self._on_claim(claim, commands.Attach(
@@ -344,10 +344,29 @@ class Verbs(Connection):
 
     # fmt: on
 
+    # --- any of them -----------------------------------------------------------------------------------
+
+    async def send(
+        self,
+        command: commands.Command,
+        *,
+        on: Target | None = None,
+        key: str | None = None,
+        if_match: int | None = None,
+    ) -> Written | Done:
+        """Record a command that was built by hand, `on` the claim, story or source that it is about.
+
+        Promises and raises what its verb does.
+        """
+        return result(await self._write(on, command, key, if_match))
+
     async def _on_claim(
         self, claim: Target | None, command: commands.Command, key: str | None, if_match: int | None
     ) -> Written:
         return Written.model_validate(await self._write(claim, command, key, if_match))
+
+    async def _keep_bytes(self, sha256: str, data: bytes, media_type: str) -> None:
+        await self._port.put_bytes(sha256, data, media_type)
 
     async def _elsewhere(self, command: commands.Command, key: str | None, if_match: int | None) -> Done:
         return Done.model_validate(await self._write(None, command, key, if_match))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable
 
-from verifier.answers import Done, Written
+from verifier.answers import Done
 from verifier.client.batch import Batch, Item
 from verifier.client.reads import Reads
 from verifier.client.verbs import Verbs
-from verifier.client.wire import Target, result
-from verifier.commands import Command
+from verifier.client.whatif import WhatIf
 from verifier.errors import Problem
 from verifier.keys import key_or_new
 
@@ -24,14 +23,11 @@ class Verifier(Verbs, Reads):
     tasks at once; speaks to a server from asyncio and from trio, and opens a log under asyncio.
     """
 
-    async def send(
-        self, command: Command, *, on: Target | None = None, key: str | None = None, if_match: int | None = None
-    ) -> Written | Done:
-        """Record a command that was built by hand, `on` the claim, story or source that it is about.
-
-        Promises and raises what the verbs do (`verifier.client.verbs`).
-        """
-        return result(await self._write(on, command, key, if_match))
+    @property
+    def what_if(self) -> WhatIf:
+        """The verbs on a claim as a question: `await verifier.what_if.deny(plan, source="Mark Esper")` answers how the
+        claim would stand, and records nothing."""
+        return WhatIf(self)
 
     async def batch(
         self, commands: Iterable[Item] | AsyncIterable[Item], *, key: str | None = None

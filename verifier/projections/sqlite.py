@@ -21,7 +21,9 @@ from verifier.tables import Dialect, views
 READERS: Final = 4
 """How many connections read at the same time."""
 
-_SHARED: Final = {"check_same_thread": False}
+_BUSY: Final = 5_000  # milliseconds that a statement waits for another connection's lock
+_PAGE_READ: Final = 250  # milliseconds within which whoever reads a page has read it
+_SHARED: Final = {"check_same_thread": False, "timeout": _BUSY / 1_000}
 
 _PRAGMAS: Final = (
     "journal_mode=WAL",
@@ -97,9 +99,16 @@ class SqlitePlace:
             return inspect(connection).has_table(views.name)
 
     def scrub(self, engine: Engine) -> bool:
-        """Empty the write-ahead log; say whether nobody was reading it, so that it could be."""
+        """Empty the write-ahead log; say whether nobody was reading it, so that it could be.
+
+        Who reads a page is waited for; who reads for longer holds up only what waits for this.
+        """
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            return not connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar_one()
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {_PAGE_READ}")
+            try:
+                return not connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar_one()
+            finally:
+                connection.exec_driver_sql(f"PRAGMA busy_timeout = {_BUSY}")
 
     def clear(self) -> bool:
         """Delete the file and what lies beside it."""

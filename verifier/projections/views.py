@@ -47,6 +47,9 @@ T = TypeVar("T")
 RETRY: Final = 1.0
 """How many seconds pass before views without room are written again."""
 
+WIPE_AGAIN: Final = 0.05
+"""How many seconds pass before views in which somebody reads are wiped again, while an erasure waits for it."""
+
 REBUILD_RETRY: Final = 60.0
 """How many seconds pass before views of other code, for which there was no room beside these, are built again."""
 
@@ -148,6 +151,20 @@ class Views:
         except TimeoutError:
             pass
         return self.position >= position
+
+    async def wiped(self, position: int, within: float) -> bool:
+        """Wait some seconds until nothing is left in the views of what was erased up to a position; say whether.
+
+        What another process keeps, it wipes.
+        """
+        until = asyncio.get_running_loop().time() + within
+        if not await self.reached(position, within):
+            return False
+        while self._unscrubbed and asyncio.get_running_loop().time() < until:
+            async with self._taking:
+                await self._scrub()
+            await asyncio.sleep(WIPE_AGAIN)  # whoever reads tells nobody when he has read
+        return not self._unscrubbed
 
     async def moved(self, after: int, within: float) -> None:
         """Wait until the views are beyond a position, or for some seconds: whoever waits polls, too."""

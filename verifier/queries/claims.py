@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Row, Select, bindparam, select
+from sqlalchemy import ColumnElement, Row, Select, bindparam, select
 
 from events.contracts import Origin, Party, Wording
 from verifier import render
@@ -40,19 +40,38 @@ def claims_where(
 ) -> Sequence[Row[Any]]:
     """Return the rows of claims, the latest registered first, before one registered at a position."""
     claims = reading.tables.claims
-    wanted = select(claims).where(claims.c.registered_at < before)
+    wanted = select(claims).where(
+        claims.c.registered_at < before,
+        *conditions(
+            reading.tables, status=status, story=story, sources=sources, attention=attention, language=language,
+            text=text,
+        ),
+    )  # fmt: skip
+    return reading.connection.execute(wanted.order_by(claims.c.registered_at.desc()).limit(limit)).all()
+
+
+def conditions(
+    tables: TableSet,
+    *,
+    status: str | None = None,
+    story: str | None = None,
+    sources: Collection[str] | None = None,
+    attention: str | None = None,
+    language: str | None = None,
+    text: str | None = None,
+) -> Iterator[ColumnElement[bool]]:
+    """Yield what must hold of the row of a claim that is asked for."""
+    claims = tables.claims
     for column, value in ((claims.c.status, status), (claims.c.story, story), (claims.c.language, language)):
         if value is not None:
-            wanted = wanted.where(column == value)
+            yield column == value
     if attention is not None:
-        wanted = wanted.where(needs_attention(reading.tables, attention))
+        yield needs_attention(tables, attention)
     if text is not None:
-        wanted = wanted.where(claims.c.text_key.contains(normal(text), autoescape=True))
+        yield claims.c.text_key.contains(normal(text), autoescape=True)
     if sources is not None:
-        sides = reading.tables.source_claims
-        spoken = select(sides.c.claim).where(sides.c.source.in_(sources), sides.c.statements > 0)
-        wanted = wanted.where(claims.c.id.in_(spoken))
-    return reading.connection.execute(wanted.order_by(claims.c.registered_at.desc()).limit(limit)).all()
+        sides = tables.source_claims
+        yield claims.c.id.in_(select(sides.c.claim).where(sides.c.source.in_(sources), sides.c.statements > 0))
 
 
 def claim_row(reading: Reading, id: str) -> Row[Any] | None:
@@ -95,18 +114,20 @@ def _claim(
 # --- changes ---------------------------------------------------------------------------------------
 
 
-def changes_after(reading: Reading, after: int, limit: int) -> tuple[Sequence[Row[Any]], int]:
-    """Return about so many changes after a position, and the position up to which these are all.
+def changes_after(reading: Reading, after: int, limit: int, upto: int | None = None) -> tuple[Sequence[Row[Any]], int]:
+    """Return about so many changes after a position, up to another or the views' own, and the position up to which
+    these are all.
 
     The changes of one position stay together: where they alone are more than the limit, all of them come.
     """
     changes = reading.tables.changes
-    wanted = _changes(reading).where(changes.c.position > after)
+    upto = reading.at.position if upto is None else upto
+    wanted = _changes(reading).where(changes.c.position > after, changes.c.position <= upto)
     rows = reading.connection.execute(
         wanted.order_by(changes.c.position, changes.c.claim).limit(limit + 1)
     ).all()  # fmt: skip
     if len(rows) <= limit:
-        return rows, reading.at.position
+        return rows, upto
     last = rows[-1].position
     whole = [row for row in rows if row.position < last]
     if whole:
@@ -115,10 +136,10 @@ def changes_after(reading: Reading, after: int, limit: int) -> tuple[Sequence[Ro
     return reading.connection.execute(all_of_it).all(), last
 
 
-def changes_of(reading: Reading, claim: str, after: int, limit: int) -> Sequence[Row[Any]]:
-    """Return the changes of one claim after a position, in order."""
+def changes_of(reading: Reading, claim: str, after: int, limit: int, upto: int) -> Sequence[Row[Any]]:
+    """Return the changes of one claim after a position and up to another, in order."""
     changes = reading.tables.changes
-    wanted = _changes(reading).where(changes.c.claim == claim, changes.c.position > after)
+    wanted = _changes(reading).where(changes.c.claim == claim, changes.c.position > after, changes.c.position <= upto)
     return reading.connection.execute(wanted.order_by(changes.c.position).limit(limit)).all()
 
 

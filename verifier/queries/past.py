@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -15,8 +15,8 @@ from verifier.assessment import Assessment
 from verifier.claim import Said
 from verifier.errors import Invalid
 from verifier.fold import Folded, Folds
-from verifier.policy import Policy
 from verifier.queries.claims import Answer
+from verifier.tally import Tally
 from verifier.times import instant
 
 _STANCES: Final = {"claim.asserted": "asserted", "claim.corroborated": "corroborated", "claim.denied": "denied"}
@@ -63,16 +63,18 @@ async def fresh(folds: Folds, claim_id: str) -> Folded:
 
 
 def folded_answer(
-    folded: Folded, assessment: Assessment, policy: Policy, basis: Answer
-) -> Answer:  # fmt: skip
-    """Return a folded claim in the shape of `answers.Claim`."""
+    folded: Folded, assessment: Assessment, basis: Answer, *, since: Mapping[str, str] | None = None
+) -> Answer:
+    """Return a folded claim in the shape of `answers.Claim`. `since` gives the events of it whose texts were erased,
+    maybe after the position to which it was folded, each with the event that erased it."""
     state, names = folded.claim, folded.names
+    erased = render.erased(names) | {event: by for event, by in (since or {}).items() if event in state.events}
     return {
         **msgspec.json.decode(canonical(render.public(state))),
         "attention": list(assessment.attention),
         "computed": msgspec.json.decode(canonical(assessment)),
-        "texts": render.texts(assessment, names, names.wordings.get(state.wording), render.erased(names)),
-        "basis": {**basis, "policy": policy.id, "policy_digest": policy.digest, "state_digest": assessment.digest},
+        "texts": render.texts(assessment, names, names.wordings.get(state.wording), erased),
+        "basis": basis,
         "behind": False,
     }
 
@@ -80,14 +82,20 @@ def folded_answer(
 # --- statements ------------------------------------------------------------------------------------
 
 
-def statement_answers(folded: Folded, events: Sequence[Recorded]) -> list[Answer]:
-    """Return those of a claim's events that are statements, in the shape of `answers.Statement`."""
-    return [_statement(folded, event) for event in events if isinstance(event.fact, Statement | StatementAttributed)]
+def statement_answers(folded: Folded, events: Sequence[Recorded], said_by: str | None = None) -> list[Answer]:
+    """Return those of a claim's events that are statements, in the shape of `answers.Statement`; with `said_by`, those
+    that had been said by that moment, and what became of them by what had been."""
+    tally = Tally.of(folded.claim, said_by=said_by) if said_by else folded.count()
+    statements = (event for event in events if isinstance(event.fact, Statement | StatementAttributed))
+    return [
+        _statement(folded, tally, event, said)
+        for event in statements
+        if (said := folded.claim.find(event.id)) is None or said_by is None or said.latest <= said_by
+    ]
 
 
-def _statement(folded: Folded, event: Recorded) -> Answer:
+def _statement(folded: Folded, tally: Tally, event: Recorded, said: Said | None) -> Answer:
     fact, identity, wording = event.fact, event.identity, event.wording or Wording()
-    said = folded.claim.find(event.id)
     body: Statement = said.body if said else fact  # type: ignore[assignment]  # a note is its own body
     source = folded.names.parties.get(body.source)
     origin = folded.names.origins.get(body.origin)
@@ -117,11 +125,11 @@ def _statement(folded: Folded, event: Recorded) -> Answer:
         "quote": msgspec.to_builtins(wording.quote),
         "note": wording.note,
         "reason": wording.reason,
-        "standing": _standing(folded, event.id, said),
+        "standing": _standing(folded, tally, event.id, said),
     }
 
 
-def _standing(folded: Folded, id: str, said: Said | None) -> str:
+def _standing(folded: Folded, tally: Tally, id: str, said: Said | None) -> str:
     """Say what became of a statement. What fell with somebody else's retraction is retracted, too."""
     claim = folded.claim
     if id in claim.withdrawn:
@@ -133,7 +141,6 @@ def _standing(folded: Folded, id: str, said: Said | None) -> str:
         return "corrected"
     if said is None or id in claim.notes:
         return "note"
-    tally = folded.count()
     if act in claim.retractions or tally.is_fallen(said):
         return "retracted"
     if said.body.attribution == "unattributed" or said.side == "none":

@@ -68,7 +68,7 @@ def source_row(reading: Reading, id: str) -> Row[Any] | None:
     ).one_or_none()  # fmt: skip
 
 
-def source_answer(reading: Reading, row: Row[Any], same: Collection[str], log_id: str) -> Answer:
+def source_answer(reading: Reading, row: Row[Any], same: Collection[str], log_id: str, *, lineage: str) -> Answer:
     """Return a source in the shape of `answers.Source`."""
     sides, claims = reading.tables.source_claims, reading.tables.claims
     counted = reading.connection.execute(
@@ -83,6 +83,18 @@ def source_answer(reading: Reading, row: Row[Any], same: Collection[str], log_id
         standing.setdefault(side, {})[status] = of_claims
         statements += of_statements if side != "accused" else 0
     return {
+        **named_as(row),
+        "statements": statements,
+        "standing": standing,
+        "same_source": _names_alike(reading, row, same, lineage),
+        "basis": render.basis(log_id, reading.at.position, reading.at.recorded_at),
+        "behind": False,
+    }
+
+
+def named_as(row: Row[Any]) -> Answer:
+    """Return what a source is called and known to be."""
+    return {
         "id": row.id,
         "name": row.shown or None,
         "kind": row.kind,
@@ -90,15 +102,10 @@ def source_answer(reading: Reading, row: Row[Any], same: Collection[str], log_id
         "aliases": msgspec.json.decode(row.aliases),
         "same_as": row.same_as,
         "protected": row.protected,
-        "statements": statements,
-        "standing": standing,
-        "same_source": _names_alike(reading, row, same, log_id),
-        "basis": render.basis(log_id, reading.at.position, reading.at.recorded_at),
-        "behind": False,
     }
 
 
-def _names_alike(reading: Reading, row: Row[Any], same: Collection[str], log_id: str) -> list[str]:
+def _names_alike(reading: Reading, row: Row[Any], same: Collection[str], lineage: str) -> list[str]:
     """Return the names of sources that look like this one's: what it could be, and is not known to be.
 
     Protected sources are never among them, and who is only described within one claim isn't either.
@@ -108,7 +115,9 @@ def _names_alike(reading: Reading, row: Row[Any], same: Collection[str], log_id:
     word = {"word": last_word(row.shown)}
     registered, mentioned = _ending_in(reading.tables)
     known = list(reading.connection.execute(registered, word))
-    known += [found for found in reading.connection.execute(mentioned, word) if source_id(log_id, found[1]) == found[0]]
+    known += [
+        found for found in reading.connection.execute(mentioned, word) if source_id(lineage, found[1]) == found[0]
+    ]
     names = {name for id, name in known if id not in same and alike(name, row.shown)}
     return sorted(names)[:LATEST]
 
