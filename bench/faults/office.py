@@ -25,6 +25,7 @@ import httpx
 from bench.crash import check_whole
 from bench.faults.gates import PATIENCE, console, until
 from bench.faults.writer import ROOT
+from events.audit import Trust
 from events.contracts import Fact, Wording
 from events.open import database_of
 from events.postgres import PostgresLog
@@ -33,6 +34,7 @@ from tests.postgres import Server
 from tests.verifier.keeping import built_anew, rows
 from tests.verifier.newsroom import Newsroom, improvise
 from verifier.adopted import Adopted
+from verifier.audit import audit_log
 from verifier.projections import Views
 from verifier.projections.postgres import PostgresPlace
 from verifier.projections.turns import Turns
@@ -179,8 +181,9 @@ class Office:
         events = [event async for page in self._log.read_all() for event in page]
         check_whole(events)
         assert [event.id for event in events[1:]] == self.newsroom.recorded
-        replayed = await replay(self._log, digests=True)
-        assert not replayed.findings
+        report = await asyncio.to_thread(audit_log, self.url, Trust())
+        assert not report.audited.findings, report.audited.findings
+        replayed = await replay(self._log)
         for clerk in self.clerks:
             stands = await clerk.shows(len(events))
             assert stands == {id: replayed.assess(id).digest for id in replayed.folded}
