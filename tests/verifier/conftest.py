@@ -21,9 +21,10 @@ from verifier.app import Desk, open_desk
 from verifier.client import Verifier
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def quiet_logs() -> None:
-    """Log only what goes wrong, and to standard error: what commands print is looked at."""
+    """Log only what goes wrong, and to standard error: what commands print is looked at. For each test anew, because
+    a command that serves sets its own logs."""
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger("error"),
         logger_factory=_to_stderr,
