@@ -72,7 +72,7 @@ FILES: Final[list[tuple[str, Change | None, str]]] = [
     ("checkpoint", swapped(90, 120, 20), "log: signature"),
     ("checkpoint", None, "log: file"),
     ("log/vkey", flipped(3), "log: signature"),
-    ("log/vkey", swapped(22, 23, 1), "log: signature"),
+    ("log/vkey", swapped(21, 25, 4), "log: signature"),  # halves of a hash, which are hardly ever the same
     ("tile/0/000", flipped(0), "position 1: tile"),
     ("tile/0/000", flipped(39 * HASH + 31), "position 40: tile"),
     ("tile/0/000", flipped(256 * HASH - 1), "position 256: tile"),
