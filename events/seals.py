@@ -34,7 +34,8 @@ class Seals:
         return self.folder / f"{quote(name, safe='')}.checkpoint"
 
     def read(self, name: str) -> bytes | None:
-        """Return the last checkpoint that was signed under a name, `None` where none was."""
+        """Return the last checkpoint that was signed under a name, `None` where signing under it never began, or where
+        this was lost."""
         try:
             return self.path(name).read_bytes()
         except FileNotFoundError:

@@ -223,7 +223,11 @@ def test_where_the_second_place_was_lost_nothing_is_signed_until_a_checkpoint_is
 
 def test_what_the_key_has_not_signed_is_not_resumed(desk: Desk, place: str, state: Path, tmp_path: Path) -> None:
     kept, other = tmp_path / "kept", tmp_path / "other"
-    no_key = Desk(place)("init", "--resume", "pyproject.toml", code=1).stderr
+    kept.touch()
+    desk("init", "--resume", kept, code=1)
+    assert not Path(place.removeprefix("sqlite:///")).exists()  # a mistyped URL makes no log
+    plan(desk)
+    no_key = desk("init", "--resume", kept, code=1).stderr
     desk("init")
     (seal,) = (state / "seals").glob("*.checkpoint")
     kept.write_bytes(seal.read_bytes())

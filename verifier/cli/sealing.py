@@ -113,14 +113,15 @@ def _new_keys(signing: Signing, log_id: str, name: str | None) -> Keys:
 
 async def _resume(settings: Settings, url: str, note: bytes) -> None:
     """Put a checkpoint into the second place, where the last one was lost."""
+    from events.open import open_log
     from events.sealed import Seal
     from events.seals import Seals
     from events.tlog import TlogError
     from verifier.sealing import Signing
 
     signing = Signing.of(settings)
-    log_id = await _id_of(url)
-    keys = signing.keys_of(log_id)
+    async with await open_log(url, writable=False, create=None) as log:
+        keys = signing.keys_of(log.id)
     if keys is None:
         raise Invalid(f"there is no key of {shown(url)} in {signing.keys}: put it back first")
     try:
