@@ -285,7 +285,7 @@ DOUBTS: Final[dict[Doubt, str]] = {
 
 def enter(ledger: Ledger, events: Sequence[Recorded]) -> None:
     """Note these events in a ledger."""
-    ledger.events((event.id, event.position) for event in events)
+    ledger.events([(event.id, event.position) for event in events])
     ledger.missing((event.id, slot, event.position) for event in events for slot in missing_texts(event))
     ledger.erased(
         (fact.event, fact.slot, event.position) for event in events if isinstance(fact := event.fact, TextErased)

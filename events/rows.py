@@ -47,10 +47,10 @@ class Rows(Protocol):
         """
         ...
 
-    def naming(self, part: bytes, *, upto: int) -> Iterator[tuple[int, bytes]]:
-        """Yield position and leaf of the rows up to a position whose leaf has these bytes in it, in order.
+    def naming(self, part: bytes, *, stream: str, upto: int) -> Iterator[tuple[int, bytes]]:
+        """Yield position and leaf of the rows of a stream up to a position whose leaf has these bytes in it, in order.
 
-        Found in the leaves themselves, through no index. Raises as `pages` does.
+        The one question that goes through an index: what that leaves out is not found. Raises as `pages` does.
         """
         ...
 

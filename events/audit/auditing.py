@@ -17,14 +17,16 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from itertools import starmap
+from threading import Thread
 from typing import Final, Protocol
 
 from events.audit.book import Book, OpenBook
-from events.audit.checks import Checked, Scope, check, events_in
+from events.audit.checks import Checked, Scope, check, event_of
 from events.audit.findings import Finding, Kind
 from events.audit.tree import Difference, Tree
 from events.audit.trust import Signed, SignedHead, Trust, read_signed
-from events.contracts import TextErased
+from events.contracts import StatusesAttested, TextErased
 from events.errors import Damaged, LogError, SchemaMismatch
 from events.ledger import Ledger
 from events.log import Recorded
@@ -37,7 +39,7 @@ SHOWN: Final = 1_000
 """How many findings are kept of each kind; all are counted."""
 
 _AHEAD: Final = 2
-"""How many spans wait for each helper, so that none is ever without work."""
+"""How many spans wait for each helper, so that none is ever without work, and how many this process checks early."""
 
 
 class Follower(Protocol):
@@ -112,9 +114,10 @@ def audit(
             work = _Audit(opened, signed, ledger, follower, progress)
         except (Damaged, SchemaMismatch) as error:
             return _unread(error)
-        helpers = stack.enter_context(closing(_Helpers(book, work.scope, processes - 1)))
+        checkers = _Checkers(opened, work.scope, where=book, helpers=processes - 1)
+        stack.enter_context(closing(checkers))
         try:
-            work.run(helpers)
+            work.run(checkers, _in_a_thread(book.storage))
         except (Damaged, SchemaMismatch) as error:
             work.done.add(Finding(kind="storage", what=str(error), position=getattr(error, "position", None)))
         work.done.findings.sort(key=lambda finding: (finding.position or 0, finding.upto or 0))
@@ -146,6 +149,8 @@ class _Audit:
         size = signed.head.size if signed.head else self._head
         self.scope = Scope(size=size, marks=marks, sought=book.sought())
         self._tree = Tree(book, size, marks)
+        self._attesting: dict[int, bytes] = {}  # what the follower was told is attested
+        self._noticed: dict[Finding, None] = {}  # each once, though what it is about may be read again
         self._last = ""
         self._found = self.scope.sought in (None, "")
         self.done = Audited(
@@ -158,64 +163,42 @@ class _Audit:
             texts=book.has_texts,
         )
 
-    def run(self, helpers: _Helpers) -> None:
+    def run(self, checkers: _Checkers, storage: Future[Sequence[Finding]]) -> None:
         for finding in self._signed.findings:
             self.done.add(finding)
         if self._follower is not None:
-            self._follower.begin(list(self._attesting()))
-        waiting: dict[int, Checked | Future[Checked | None]] = {}
-        spans = [(after, min(after + ROWS, self._head)) for after in range(0, self._head, ROWS)]
-        taken = 0
-        for number, span in enumerate(spans):
-            helpers.fill(spans, number, waiting)
-            if number not in waiting:
-                mine = waiting[number] = check(self._book, *span, self.scope)
-                self._follow(mine.events)
-                mine.events = []
-            else:
-                self._follow(self._events(*span))
-            while taken in waiting and (checked := self._answer(waiting, taken, spans, last=number + 1 == len(spans))):
-                self._take(checked)
-                del waiting[taken]
-                taken += 1
+            attesting = [Recorded(position, raw) for position, raw in self._book.attesting(upto=self._head)]
+            self._attesting = {event.position: event.leaf_raw for event in attesting}
+            self._follower.begin(attesting)
+        for checked in checkers.checked(self._head):
+            if checked.empty and checked.upto < self._head:
+                self._break_off(checked)
+                break
+            self._take(checked)
+            self._follow(checked.events)
             if self._progress is not None:
-                self._progress(span[1], self._head)
-        self._end()
+                self._progress(checked.upto, self._head)
+        self._end(storage)
 
-    def _attesting(self) -> Iterator[Recorded]:
-        for position, raw in self._book.attesting(upto=self._head):
-            yield Recorded(position, raw)
+    def _break_off(self, checked: Checked) -> None:
+        """Go no further: how far a log reaches may be a lie, and take for ever."""
+        gap = checked.upto - checked.after
+        what = f"no event stands at the first {gap:,} of these positions, and what stands behind them was not audited"
+        self.done.add(Finding(kind="missing", what=what, position=checked.after + 1, upto=self._head))
 
-    def _events(self, after: int, upto: int) -> list[Recorded]:
-        """Return the events of a span that somebody else checks, or that comes after what is audited."""
-        return events_in(self._book.pages(after=after, upto=upto, texts=False), after)
-
-    def _answer(
-        self,
-        waiting: dict[int, Checked | Future[Checked | None]],
-        number: int,
-        spans: Sequence[tuple[int, int]],
-        *,
-        last: bool,
-    ) -> Checked | None:
-        """Return what came of a span, `None` where it isn't known yet; at the last, wait for it."""
-        answer = waiting[number]
-        if isinstance(answer, Checked):
-            return answer
-        if not (answer.done() or last):
-            return None
-        try:
-            checked = answer.result()
-        except BrokenExecutor:  # a helper was killed: what they all left is done here
-            checked = None
-        # A helper that couldn't read says so by nothing: reading here raises what it could not tell.
-        return checked if checked is not None else check(self._book, *spans[number], self.scope)
-
-    def _follow(self, events: list[Recorded]) -> None:
-        self._ledger.events((event.leaf.id, event.position) for event in events)
-        self._ledger.erased(
-            (fact.event, fact.slot, event.position) for event in events if isinstance(fact := event.fact, TextErased)
-        )
+    def _follow(self, events: Sequence[Recorded]) -> None:
+        ids, erased = [], []
+        for event in events:
+            leaf, position = event.leaf, event.position
+            ids.append((leaf.id, position))
+            match leaf.fact:
+                case TextErased(event=id, slot=slot):
+                    erased.append((id, slot, position))
+                case StatusesAttested() if self._attesting.get(position) != event.leaf_raw and self._follower:
+                    what = "it attests statuses, and where the log lists what does, it stands otherwise or not at all"
+                    self.done.add(Finding(kind="attestation", what=what, position=position))
+        self._ledger.events(ids)
+        self._ledger.erased(erased)
         if self._follower is not None and events:
             self._follower.take(events)
 
@@ -228,19 +211,21 @@ class _Audit:
             self.done.add(Finding(kind="time", what=what, position=checked.after + 1))
         self._last = max(self._last, checked.last)
         self._found = self._found or checked.found
+        self._noticed.update(dict.fromkeys(checked.noticed))
         self.done.log = self.done.log or checked.log
         self._ledger.missing(checked.missing)
         self._tree.take(checked)
 
     # --- at the end ----------------------------------------------------------------------------------
 
-    def _end(self) -> None:
+    def _end(self, storage: Future[Sequence[Finding]]) -> None:
         self._tree.end()
         self._learn()
         for doubt, position, slot in self._ledger.doubts(texts=self._book.has_texts):
             self.done.add(Finding(kind=doubt, what=_DOUBTS[doubt].format(slot), position=position, slot=slot))
         self._compare()
-        for finding in self._book.beside():
+        self._noticed.update(dict.fromkeys([*self._book.beside(), *self._book.noticed()]))
+        for finding in (*self._noticed, *storage.result()):
             self.done.add(finding)
         if self._book.log() not in (None, self.done.log):
             what = f"the place says that it is log {self._book.log()}, its first event opens {self.done.log}"
@@ -256,8 +241,10 @@ class _Audit:
         """Take notice of what was erased since the audit began: such a text may have been missing already, or not."""
         head = self._head if self._book.is_published else self._book.head()
         if head > self._head:
-            facts = [event.fact for event in self._events(self._head, head)]
-            self._ledger.explain((fact.event, fact.slot) for fact in facts if isinstance(fact, TextErased))
+            for page in self._book.pages(after=self._head, upto=head, texts=False):
+                events = [event for row in page if isinstance(event := event_of(row, row[0]), Recorded)]
+                facts = [fact for event in events if isinstance(fact := event.fact, TextErased)]
+                self._ledger.explain((fact.event, fact.slot) for fact in facts)
 
     def _compare(self) -> None:
         """Compare the tree with what was signed, and say of what differs from kept tiles which of the two it is."""
@@ -327,44 +314,101 @@ _DOUBTS: Final = {
 }
 
 
-# --- helping processes -----------------------------------------------------------------------------
+# --- sharing the work ------------------------------------------------------------------------------
+
+_Span = tuple[int, int]
+_Answer = tuple[Checked, list[tuple[int, bytes]]]
+"""What a helper sends: what came of a span, its events as positions and leaves."""
 
 
-class _Helpers:
-    """Other processes that check spans ahead of this one, which follows the facts and checks what they leave."""
+def _in_a_thread(work: Callable[[], Sequence[Finding]]) -> Future[Sequence[Finding]]:
+    """Begin this in a thread of its own, for which the end of the program doesn't wait."""
+    future: Future[Sequence[Finding]] = Future()
 
-    def __init__(self, book: Book, scope: Scope, count: int) -> None:
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001  # raised where the result is asked for
+            future.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return future
+
+
+class _Checkers:
+    """This process and those that help it. Each span is checked by whoever is free; all are handed on in order."""
+
+    def __init__(self, book: OpenBook, scope: Scope, *, where: Book, helpers: int) -> None:
+        self._book = book
+        self._scope = scope
+        self._room = helpers * (1 + _AHEAD)
         self._pool: ProcessPoolExecutor | None = None
-        self._room = count * (1 + _AHEAD)
-        self._next = 0
-        self._given: list[Future[Checked | None]] = []
-        if count > 0:
-            self._pool = ProcessPoolExecutor(
-                count, mp_context=multiprocessing.get_context("spawn"), initializer=_begin, initargs=(book, scope)
-            )
+        if helpers > 0:
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(helpers, context, initializer=_begin, initargs=(where, scope))
+        self._head = 0
+        self._count = 0
+        self._next = 0  # the first span that nobody has taken
+        self._given: dict[int, Future[_Answer | None]] = {}
+        self._mine: dict[int, Checked | None] = {}
 
-    def fill(
-        self, spans: Sequence[tuple[int, int]], number: int, waiting: dict[int, Checked | Future[Checked | None]]
-    ) -> None:
-        """Give out spans from this one on, as long as somebody is free to take them soon."""
+    def checked(self, head: int) -> Iterator[Checked]:
+        """Yield what comes of each span up to the head. What reading one raises is raised at its turn."""
+        self._head, self._count = head, -(-head // ROWS)
+        for number in range(self._count):
+            yield self._checked_ahead(number) or check(self._book, *self._span(number), self._scope)
+
+    def close(self) -> None:
+        """Let the helpers go."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def _span(self, number: int) -> _Span:
+        return number * ROWS, min((number + 1) * ROWS, self._head)
+
+    def _checked_ahead(self, number: int) -> Checked | None:
+        """Return what came of a span, `None` where it is still to be checked: nobody took it, or nobody could read it.
+
+        While a helper has it, this process takes one of those that come later.
+        """
+        while True:
+            self._give_out(upto=number + self._room + _AHEAD)
+            if number in self._mine:
+                return self._mine.pop(number)
+            if number not in self._given:
+                self._next = max(self._next, number + 1)
+                return None
+            nothing_to_do = len(self._mine) == _AHEAD or self._next == self._count
+            if nothing_to_do or self._given[number].done():
+                return _received(self._given.pop(number))
+            self._mine[self._next] = _checked(self._book, self._span(self._next), self._scope)
+            self._next += 1
+
+    def _give_out(self, *, upto: int) -> None:
+        """Give spans to the helpers until each has enough; none is far ahead, so that few results wait."""
         if self._pool is None:
             return
-        self._given = [future for future in self._given if not future.done()]
-        self._next = max(self._next, number)
-        while len(self._given) < self._room and self._next < len(spans):
+        busy = sum(not future.done() for future in self._given.values())
+        while busy < self._room and self._next < min(upto, self._count):
             try:
-                future = self._pool.submit(_help, *spans[self._next])
+                self._given[self._next] = self._pool.submit(_help, self._span(self._next))
             except BrokenExecutor:
                 self._room = 0
                 return
-            self._given.append(future)
-            waiting[self._next] = future
             self._next += 1
+            busy += 1
 
-    def close(self) -> None:
-        """Let them go."""
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+
+def _received(future: Future[_Answer | None]) -> Checked | None:
+    try:
+        answer = future.result()
+    except BrokenExecutor:  # a helper was killed: what they all left is done here
+        return None
+    if answer is None:
+        return None
+    checked, leaves = answer
+    checked.events = list(starmap(Recorded, leaves))
+    return checked
 
 
 _helper: list[tuple[OpenBook, Scope]] = []
@@ -375,11 +419,21 @@ def _begin(book: Book, scope: Scope) -> None:
     _helper.append((book.open(), scope))
 
 
-def _help(after: int, upto: int) -> Checked | None:
+def _help(span: _Span) -> _Answer | None:
     ((book, scope),) = _helper
+    checked = _checked(book, span, scope)
+    if checked is None:
+        return None
+    leaves = [(event.position, event.leaf_raw) for event in checked.events]
+    checked.events = []
+    return checked, leaves
+
+
+def _checked(book: OpenBook, span: _Span, scope: Scope) -> Checked | None:
+    """Check a span before its turn: where it can't be read, reading it again at its turn tells why."""
     try:
-        checked = check(book, after, upto, scope)
+        checked = check(book, *span, scope)
     except (LogError, OSError):
         return None
-    checked.events = []  # whoever asked has read them
+    checked.noticed = book.noticed()
     return checked

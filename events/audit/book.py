@@ -46,15 +46,22 @@ class OpenBook(Protocol):
         ...
 
     def attesting(self, *, upto: int) -> Iterator[tuple[int, bytes]]:
-        """Yield position and leaf of each event that may be a `statuses.attested`, in order."""
+        """Yield position and leaf of each event that may be a `statuses.attested`, in order.
+
+        Where the place has a list of these, it is taken at its word: the audit notices the one that it leaves out.
+        """
         ...
 
     def kept(self, level: int, n: int, width: int) -> Sequence[bytes]:
         """Return the tile, in every width in which it is kept; `width` is the one that it should have."""
         ...
 
+    def noticed(self) -> Sequence[Finding]:
+        """Return what is wrong with the form of what was read since this was asked last."""
+        ...
+
     def beside(self) -> Iterator[Finding]:
-        """Yield what is wrong with what is kept beside the events. Asked once, when they have been read."""
+        """Yield what is wrong with the files as such. Asked once, when the events have been read."""
         ...
 
     def sought(self) -> str | None:
@@ -71,4 +78,12 @@ class Book(Protocol):
 
     def open(self) -> OpenBook:
         """Open the log. Raises `events.errors.LogError` or `OSError` where that can't be done."""
+        ...
+
+    def storage(self) -> Sequence[Finding]:
+        """Return what is wrong with the storage as such, whatever its events are: its tables and what else it keeps.
+
+        Opens it for itself, so that it can be asked while the events are read; takes long where the log is long.
+        Raises as `open` does.
+        """
         ...

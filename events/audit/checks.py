@@ -7,7 +7,7 @@ tile. What needs the whole log, its tree and its ids, is handed on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
@@ -41,7 +41,8 @@ class Checked:
 
     `tiles` holds, for each tile of level 0 that begins in the span, its root, or its hashes where it is not full or
     a root is asked for within it. `differing` are the positions whose hash is not the kept one, `untiled` the tiles
-    that are not kept. `events` are those whose leaf has its form, without their texts.
+    that are not kept. `events` are those whose leaf has its form, without their texts. `noticed` is what is wrong with
+    the files that were read for it. `empty` says that nothing at all stands there.
     """
 
     after: int
@@ -55,7 +56,9 @@ class Checked:
     last: str = ""
     found: bool = False
     log: str | None = None
+    empty: bool = False
     events: list[Recorded] = field(default_factory=list)
+    noticed: Sequence[Finding] = ()
 
 
 def check(book: OpenBook, after: int, upto: int, scope: Scope) -> Checked:
@@ -64,18 +67,6 @@ def check(book: OpenBook, after: int, upto: int, scope: Scope) -> Checked:
     for page in book.pages(after=after, upto=upto):
         checks.take(page)
     return checks.end()
-
-
-def events_in(pages: Iterable[Sequence[Row]], after: int) -> list[Recorded]:
-    """Return the events of a span that is checked elsewhere: those that `check` returns of it, no other."""
-    events = []
-    for page in pages:
-        for row in page:
-            event = event_of(row, after + 1)
-            if isinstance(event, Recorded):
-                events.append(event)
-            after = max(after, row[0])
-    return events
 
 
 def event_of(row: Row, first: int) -> Recorded | Finding:
@@ -129,6 +120,7 @@ class _Checks:
         """Return what came of it."""
         done = self._done
         expected = done.after + 1 + len(self._hashes)
+        done.empty = expected == done.after + 1
         if expected <= done.upto:
             self._lacking(expected, upto=done.upto)
         for begin in range(0, len(self._hashes), TILE_WIDTH):
@@ -150,11 +142,11 @@ class _Checks:
             self._find("column", position, f"the column id says {_shown(id)}, the leaf {leaf.id}")
         if stream is not None and stream != leaf.stream.encode():
             self._find("column", position, f"the column stream says {_shown(stream)}, the leaf {leaf.stream}")
-        done = self._done
-        if leaf.recorded_at < done.last:
-            self._find("time", position, f"recorded at {leaf.recorded_at}, the event before it at {done.last}")
-        done.first = done.first or leaf.recorded_at
-        done.last = leaf.recorded_at
+        done, recorded_at = self._done, leaf.recorded_at
+        if recorded_at < done.last:
+            self._find("time", position, f"recorded at {recorded_at}, the event before it at {done.last}")
+        done.first = done.first or recorded_at
+        done.last = recorded_at
         if (position == 1) != (leaf.fact.__class__ is LogOpened):
             what = "the log does not begin with log.opened" if position == 1 else "the log was opened already"
             self._find("opening", position, what)
@@ -165,8 +157,7 @@ class _Checks:
             self._text(position, leaf.id, "identity", identity_salt, identity, leaf.identity)
 
     def _text(self, position: int, id: str, slot: Slot, salt: bytes | None, raw: bytes | None, digest: str) -> None:
-        if raw.__class__ is bytes and salt.__class__ is bytes:
-            assert raw is not None and salt is not None
+        if isinstance(raw, bytes) and isinstance(salt, bytes):
             if text_digest(salt, slot, raw) != digest:
                 self._find("text", position, f"its {slot} or the salt of it is not the one recorded", slot=slot)
         elif raw is None and salt is None:

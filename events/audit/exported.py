@@ -35,6 +35,10 @@ class Exported:
         """Open it. Raises `Invalid` where it is no export of a whole log, `OSError` where it can't be read."""
         return OpenExported(self.path)
 
+    def storage(self) -> Sequence[Finding]:
+        """Return none: there is nothing but the file."""
+        return ()
+
 
 class OpenExported:
     """An export, open: see `events.audit.book.OpenBook`."""
@@ -164,9 +168,15 @@ class OpenExported:
         """Return the id that the first line gives."""
         return self._header.log
 
+    def noticed(self) -> Sequence[Finding]:
+        """Return what was wrong with the form of the lines read since this was asked last."""
+        noticed = list(self._wrong)
+        self._wrong.clear()
+        return noticed
+
     def beside(self) -> Iterator[Finding]:
-        """Yield what was wrong with the form of the file."""
-        yield from self._wrong
+        """Yield none: whatever is wrong with the file was noticed as it was read."""
+        yield from ()
 
     def _bad(self, position: int | None, what: str, kind: Kind = "file") -> None:
         self._wrong[Finding(kind=kind, what=what, position=position)] = None

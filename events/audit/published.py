@@ -117,6 +117,10 @@ class Published:
             raise
         return opened
 
+    def storage(self) -> Sequence[Finding]:
+        """Return none: there are nothing but files."""
+        return ()
+
 
 class OpenPublished:
     """A published log, open: see `events.audit.book.OpenBook`."""
@@ -215,12 +219,19 @@ class OpenPublished:
         """Return `None`: nothing but leaves is published."""
         return None
 
+    def noticed(self) -> Sequence[Finding]:
+        """Return what was wrong with the form of the files read since this was asked last."""
+        noticed = list(self._wrong)
+        self._wrong.clear()
+        if self._texts is not None:
+            noticed += self._texts.wrong
+            self._texts.wrong.clear()
+        return noticed
+
     def beside(self) -> Iterator[Finding]:
-        """Yield what was wrong with the form of files."""
+        """Yield the files that no log has, and texts of no event."""
         if self._texts is not None:
             self._texts.surplus(self._size)
-            yield from self._texts.wrong
-        yield from self._wrong
         for path in self._files.astray():
             yield Finding(kind="file", what=f"{path} is there, and no log has such a part: its width is none")
 

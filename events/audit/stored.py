@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,13 +13,14 @@ from events.errors import DamagedEvidence, Invalid
 from events.evidence import Snapshots
 from events.leaf import decode_leaf
 from events.open import evidence_of, rows_of
-from events.rows import HeadRow, Row
+from events.rows import Row, Rows
 from events.tiles import CHECKPOINT, VKEY
 from events.tlog import TILE_WIDTH, tile_path
 
 _HASH: Final = 32
 _FULL: Final = TILE_WIDTH * _HASH
 _ATTESTED: Final = b'"statuses.attested"'
+_LOGS_OWN: Final = "log"  # the stream in which it is attested
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,11 @@ class Stored:
         """Open its tables for reading, whatever they hold. Takes no lock."""
         return OpenStored(self.url)
 
+    def storage(self) -> Sequence[Finding]:
+        """Return what is wrong with the tables and rows as such, with the head, and with the bytes of snapshots."""
+        with closing(rows_of(self.url)) as rows:
+            return [*_wrong_rows(rows), *_wrong_head(rows), *_wrong_evidence(evidence_of(self.url))]
+
 
 class OpenStored:
     """A log in its storage, open: see `events.audit.book.OpenBook`."""
@@ -40,8 +47,6 @@ class OpenStored:
 
     def __init__(self, url: str) -> None:
         self._rows = rows_of(url)
-        self._evidence = evidence_of(url)
-        self._heads = self._rows.heads()
 
     def checkpoint(self) -> bytes | None:
         """Return the checkpoint that the sealer left beside the tiles."""
@@ -64,8 +69,8 @@ class OpenStored:
         return self._rows.pages(after=after, upto=upto, texts=texts)
 
     def attesting(self, *, upto: int) -> Iterator[tuple[int, bytes]]:
-        """Yield every leaf that names the type of an attestation, whatever its columns say."""
-        for position, leaf in self._rows.naming(_ATTESTED, upto=upto):
+        """Yield every leaf in the log's own stream that names the type of an attestation."""
+        for position, leaf in self._rows.naming(_ATTESTED, stream=_LOGS_OWN, upto=upto):
             if leaf.__class__ is bytes:  # what is none is found beside
                 yield position, leaf
 
@@ -83,49 +88,64 @@ class OpenStored:
 
     def sought(self) -> str | None:
         """Return the time to which the head was put back after an append that was refused: some event has it."""
-        return self._heads[0].before if self._heads else None
+        heads = self._rows.heads()
+        return heads[0].before if heads else None
+
+    def noticed(self) -> Sequence[Finding]:
+        """Return none: a row has no form of its own, beside what `storage` tells."""
+        return ()
 
     def beside(self) -> Iterator[Finding]:
-        """Yield what is wrong with the tables and rows as such, with the head, and with the bytes of snapshots."""
-        for position in self._rows.astray():
-            yield Finding(kind="twice", what="a row stands at a position that nobody reads", position=position)
-        for position, column in self._rows.mistyped():
-            yield Finding(kind="column", what=f"its {column} is not the kind of value it must be", position=position)
-        for what in self._rows.unlike():
-            yield Finding(kind="storage", what=what)
-        if self._heads is not None:
-            yield from self._wrong_head(self._heads)
-        for sha256 in asyncio.run(_damaged(self._evidence)):
-            yield Finding(kind="evidence", what=f"the bytes kept of snapshot {sha256} are other bytes")
-
-    def _wrong_head(self, heads: Sequence[HeadRow]) -> Iterator[Finding]:
-        if len(heads) != 1:
-            yield Finding(kind="column", what=f"the table head has {len(heads)} rows, and must have one")
-        for head in heads[:1]:
-            if head.one is not True:
-                yield Finding(kind="column", what="the row of the table head is not the one that it must have")
-            if head.position != head.last:
-                what = f"the head says that the log reaches {head.position:,}, its events reach {head.last:,}"
-                yield Finding(kind="column", what=what, position=head.last)
-            recorded_at = self._recorded_at(head.last)
-            if recorded_at not in (None, head.recorded_at):
-                what = f"the head says that the last event was recorded at {head.recorded_at}, its leaf {recorded_at}"
-                yield Finding(kind="column", what=what, position=head.last)
-
-    def _recorded_at(self, position: int) -> str | None:
-        if position == 0:
-            return ""
-        for page in self._rows.pages(after=position - 1, upto=position):
-            for row in page:
-                try:
-                    return decode_leaf(row[3]).recorded_at
-                except Invalid:
-                    return None  # said where the event was checked
-        return None
+        """Yield none: there are no files."""
+        yield from ()
 
     def close(self) -> None:
         """Let go of the connection."""
         self._rows.close()
+
+
+def _wrong_rows(rows: Rows) -> Iterator[Finding]:
+    for position in rows.astray():
+        yield Finding(kind="twice", what="a row stands at a position that nobody reads", position=position)
+    for position, column in rows.mistyped():
+        yield Finding(kind="column", what=f"its {column} is not the kind of value it must be", position=position)
+    for what in rows.unlike():
+        yield Finding(kind="storage", what=what)
+
+
+def _wrong_head(rows: Rows) -> Iterator[Finding]:
+    heads = rows.heads()
+    if heads is None:
+        return
+    if len(heads) != 1:
+        yield Finding(kind="column", what=f"the table head has {len(heads)} rows, and must have one")
+    for head in heads[:1]:
+        if head.one is not True:
+            yield Finding(kind="column", what="the row of the table head is not the one that it must have")
+        if head.position != head.last:
+            what = f"the head says that the log reaches {head.position:,}, its events reach {head.last:,}"
+            yield Finding(kind="column", what=what, position=head.last)
+        recorded_at = _recorded_at(rows, head.last)
+        if recorded_at not in (None, head.recorded_at):
+            what = f"the head says that the last event was recorded at {head.recorded_at}, its leaf {recorded_at}"
+            yield Finding(kind="column", what=what, position=head.last)
+
+
+def _recorded_at(rows: Rows, position: int) -> str | None:
+    if position == 0:
+        return ""
+    for page in rows.pages(after=position - 1, upto=position):
+        for row in page:
+            try:
+                return decode_leaf(row[3]).recorded_at
+            except Invalid:
+                return None  # said where the event was checked
+    return None
+
+
+def _wrong_evidence(evidence: Snapshots) -> Iterator[Finding]:
+    for sha256 in asyncio.run(_damaged(evidence)):
+        yield Finding(kind="evidence", what=f"the bytes kept of snapshot {sha256} are other bytes")
 
 
 async def _damaged(evidence: Snapshots) -> list[str]:

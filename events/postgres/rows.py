@@ -23,7 +23,9 @@ _PAGE: Final = f"FROM events WHERE position > %s AND position <= %s ORDER BY pos
 _FOUND: Final = "SELECT position, convert_to(id, 'UTF8'), convert_to(stream, 'UTF8'), leaf"
 _ROWS: Final = f"{_FOUND}, wording_salt, wording, identity_salt, identity {_PAGE}"
 _LEAVES: Final = f"{_FOUND}, NULL, NULL, NULL, NULL {_PAGE}"
-_NAMING: Final = "SELECT position, leaf FROM events WHERE position(%s IN leaf) > 0 AND position <= %s ORDER BY position"
+_NAMING: Final = """
+    SELECT position, leaf FROM events WHERE stream = %s AND position(%s IN leaf) > 0 AND position <= %s
+    ORDER BY position"""
 _MISTYPED: Final = f"""
     SELECT position, CASE {" ".join(f"WHEN {column} IS NULL THEN '{column}'" for column in COLUMNS[1:4])} END
     FROM events WHERE position IS NOT NULL AND ({" OR ".join(f"{column} IS NULL" for column in COLUMNS[1:4])})
@@ -68,9 +70,9 @@ class PostgresRows:
             yield page
             after = page[-1][0]
 
-    def naming(self, part: bytes, *, upto: int) -> Iterator[tuple[int, bytes]]:
-        """Yield position and leaf of the rows up to a position whose leaf has these bytes in it, in order."""
-        yield from self._fetch(_NAMING, part, upto)
+    def naming(self, part: bytes, *, stream: str, upto: int) -> Iterator[tuple[int, bytes]]:
+        """Yield position and leaf of the rows of a stream up to a position whose leaf has these bytes in it."""
+        yield from self._fetch(_NAMING, stream, part, upto)
 
     def astray(self) -> Sequence[int | None]:
         """Return the positions of rows that no reader comes to."""
@@ -105,7 +107,7 @@ class PostgresRows:
         """Let go of the connection."""
         self._connection.close()
 
-    def _fetch(self, statement: str, *values: int | bytes) -> list[Any]:
+    def _fetch(self, statement: str, *values: int | str | bytes) -> list[Any]:
         try:
             with self._connection.cursor(binary=True) as cursor:
                 return cursor.execute(statement, values or None).fetchall()

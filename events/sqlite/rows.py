@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,16 +13,18 @@ from events.rows import COLUMNS, ROWS, HeadRow, Row
 from events.sqlite.schema import VERSION, check_version, connect_reader, explain
 from events.sqlite.shape import unlike
 
-# No statement reads through an index, except the one that the table itself is: what an index leaves out is to be found.
+# No statement but one reads through an index: what an index leaves out is to be found.
 _FROM: Final = "FROM events NOT INDEXED"
 _WHOLE: Final = "typeof(position) = 'integer'"
 _HEAD: Final = f"SELECT position {_FROM} WHERE {_WHOLE} ORDER BY position DESC LIMIT 1"
-_ASTRAY: Final = f"SELECT CASE WHEN {_WHOLE} THEN position END {_FROM} WHERE position < 1 OR NOT {_WHOLE}"
+_ASTRAY: Final = f"SELECT position {_FROM} WHERE position < 1"
+_UNPLACED: Final = f"SELECT NULL {_FROM} WHERE NOT {_WHOLE}"
 _PAGE: Final = f"{_FROM} WHERE position > ? AND position <= ? AND {_WHOLE} ORDER BY position LIMIT {ROWS}"
 _ROWS: Final = f"SELECT {', '.join(COLUMNS)} {_PAGE}"
 _LEAVES: Final = f"SELECT position, id, stream, leaf, NULL, NULL, NULL, NULL {_PAGE}"
 _NAMING: Final = f"""
-    SELECT position, leaf {_FROM} WHERE instr(leaf, ?) > 0 AND position <= ? AND {_WHOLE} ORDER BY position"""
+    SELECT position, leaf FROM events WHERE stream = ? AND instr(leaf, ?) > 0 AND position <= ? AND {_WHOLE}
+    ORDER BY position"""
 _TYPES: Final = {
     "id": "'text'",
     "stream": "'text'",
@@ -68,20 +71,27 @@ class SqliteRows:
             yield page
             after = page[-1][0]
 
-    def naming(self, part: bytes, *, upto: int) -> Iterator[tuple[int, bytes]]:
-        """Yield position and leaf of the rows up to a position whose leaf has these bytes in it, in order."""
-        yield from self._fetch(_NAMING, part, upto)
+    def naming(self, part: bytes, *, stream: str, upto: int) -> Iterator[tuple[int, bytes]]:
+        """Yield position and leaf of the rows of a stream up to a position whose leaf has these bytes in it."""
+        yield from self._fetch(_NAMING, stream, part, upto)
 
     def astray(self) -> Sequence[int | None]:
         """Return the positions of rows that no reader comes to."""
-        return [position for (position,) in self._fetch(_ASTRAY)]
+        statements = [_ASTRAY, _UNPLACED] if self._unlike else [_ASTRAY]
+        return [position for statement in statements for (position,) in self._fetch(statement)]
 
     def mistyped(self) -> Sequence[tuple[int, str]]:
         """Return position and column where another kind of value stands than the log writes."""
-        return [(position, column.decode()) for position, column in self._fetch(_MISTYPED)]
+        return [(position, column.decode()) for position, column in self._fetch(_MISTYPED)] if self._unlike else []
 
     def unlike(self) -> Sequence[str]:
         """Return in what the file is not what the migrations make, or contradicts itself."""
+        return self._unlike
+
+    @cached_property
+    def _unlike(self) -> Sequence[str]:
+        """What `events.sqlite.shape` finds. Where it finds nothing, the table is STRICT, and each value of the kind
+        that its column takes: then nobody needs to look at every row for that."""
         said: list[str] = self._ask(lambda connection: list(unlike(connection)))
         return said
 
@@ -102,7 +112,7 @@ class SqliteRows:
         """Let go of the file."""
         self._connection.close()
 
-    def _fetch(self, statement: str, *values: int | bytes) -> list[Any]:
+    def _fetch(self, statement: str, *values: int | str | bytes) -> list[Any]:
         return list(self._ask(lambda connection: connection.execute(statement, values).fetchall()))
 
     def _ask(self, question: Any) -> Any:  # a function of the connection; whatever it returns

@@ -19,7 +19,7 @@ from serving import served
 from tampering import Made, attest, audited, copied, found, make
 from typer.testing import CliRunner, Result
 
-from events.audit import MEANINGS, Known, Trust, audit
+from events.audit import MEANINGS, Finding, Known, Trust, audit
 from events.audit.exported import Exported
 from events.audit.stored import OpenStored, Stored
 from events.contracts import StatusesAttested
@@ -30,7 +30,7 @@ from events.seals import Seals
 from events.tlog import COSIGNATURE, cosign, new_key, sign_note, vkey_of
 from events.tlog.head import format_head
 from tests.events.sealing import Place, grow, seal_all
-from verifier.audit import audit_log
+from verifier.audit import Replay, audit_log
 from verifier.cli import app
 
 
@@ -139,6 +139,20 @@ def test_helping_processes_find_what_one_finds(copy: Made, statement: str) -> No
     assert bool(alone.audited.findings) == ("nothing" not in statement)
 
 
+def test_helping_processes_find_what_one_finds_in_the_files_that_they_read(copy: Made) -> None:
+    bundle = copy.folder / "tile" / "entries" / "000"
+    bundle.write_bytes(bundle.read_bytes() + b"\x00")
+    lines = copy.texts.read_bytes().splitlines(keepends=True)
+    copy.texts.write_bytes(b"".join([*lines[:40], b"no line\n", *lines[41:]]))
+
+    alone, helped = (
+        audit_log(str(copy.folder), copy.trust, texts=copy.texts, processes=processes) for processes in (1, 2)
+    )
+
+    assert helped == alone
+    assert {finding.kind for finding in alone.audited.findings} >= {"file", "missing"}
+
+
 def test_of_an_id_that_comes_three_times_both_later_events_are_named(copy: Made) -> None:
     forge(copy.url, f"UPDATE events SET leaf = (SELECT leaf FROM events WHERE position = 30) WHERE {_TWO}")
 
@@ -167,6 +181,10 @@ class Deadly:
         if os.getpid() != self.process:
             os._exit(1)
         return Stored(self.url).open()
+
+    def storage(self) -> Sequence[Finding]:
+        """Look at its storage, which only the one that made this does."""
+        return Stored(self.url).storage()
 
 
 def test_a_server_that_seals_is_audited_at_its_address(tmp_path: Path) -> None:
@@ -223,6 +241,10 @@ class Meanwhile:
         self._opened = Stored(self._url).open()
         return self
 
+    def storage(self) -> Sequence[Finding]:
+        """Look at its storage."""
+        return Stored(self._url).storage()
+
     def pages(self, **span: Any) -> Iterator[Any]:
         """Yield what is there, and let it happen once."""
         happens, self._happens = self._happens, lambda: None
@@ -234,6 +256,41 @@ class Meanwhile:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._opened, name)
+
+
+class Fickle:
+    """A published log that answers otherwise when it is asked what was attested than when its leaves are hashed."""
+
+    def __init__(self, book: Stored, told: Callable[[bytes], Sequence[bytes]]) -> None:
+        self._book, self._told = book, told
+        self._opened: Any = None
+
+    def open(self) -> Any:
+        """Open it."""
+        self._opened = self._book.open()
+        return self
+
+    def attesting(self, *, upto: int) -> Iterator[tuple[int, bytes]]:
+        """Yield what it tells."""
+        for position, leaf in self._opened.attesting(upto=upto):
+            yield from ((position, told) for told in self._told(leaf))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._book if name == "storage" else self._opened, name)
+
+
+@pytest.mark.parametrize(
+    "told", [lambda leaf: [], lambda leaf: [leaf.replace(b'"root":"', b'"root":"0', 1)]], ids=["none", "another"]
+)
+def test_whoever_tells_of_other_attestations_than_the_log_holds_is_found_out(
+    made: Made, told: Callable[[bytes], Sequence[bytes]]
+) -> None:
+    done = audit(Fickle(Stored(made.url), told), made.trust, follower=Replay())
+
+    assert any(
+        finding.kind == "attestation" and finding.what.startswith("it attests statuses, and where")
+        for finding in done.findings
+    )
 
 
 @pytest.mark.parametrize("before", [True, False])

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from events.open import database_of
 from tests.postgres import Server
+from verifier.audit import audit_log
 from verifier.cli import app
 
 COLUMNS: Final = "id, stream, leaf, wording_salt, wording, identity_salt, identity"
@@ -167,6 +168,25 @@ def test_a_column_that_holds_another_kind_of_value_is_named(copy: Made, column: 
     assert told(found(copy.url, copy.trust), f"position 3: column: its {column} is not the kind of value it must be")
 
 
+@pytest.mark.parametrize(("column", "value"), [("id", "CAST(id AS BLOB)"), ("leaf", "NULL"), ("wording", "'a text'")])
+def test_what_a_table_took_while_it_was_loose_is_named_when_it_says_that_it_is_strict(
+    copy: Made, column: str, value: str
+) -> None:
+    with closing(sqlite3.connect(file_of(copy), isolation_level=None)) as connection:
+        (strict,) = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'events'").fetchone()
+        triggers = connection.execute("SELECT sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+    say = "UPDATE sqlite_master SET sql = '{}' WHERE name = 'events'"
+    loose = strict.replace(" STRICT", "").replace(" NOT NULL", "")
+    tamper(copy, "PRAGMA writable_schema = ON", say.format(loose))
+    tamper(copy, f"UPDATE events SET {column} = {value} WHERE position = 3", *(sql for (sql,) in triggers))
+    tamper(copy, "PRAGMA writable_schema = ON", say.format(strict))
+
+    findings = found(copy.url, copy.trust)
+
+    assert told(findings, "log: storage: the file contradicts itself")
+    assert told(findings, f"position 3: column: its {column} is not the kind of value it must be")
+
+
 @pytest.mark.parametrize("position", ["'abc'", "CAST('abc' AS BLOB)", "NULL", "3.5", "3.0"])
 def test_a_position_that_is_no_whole_number_is_no_position(copy: Made, position: str) -> None:
     tamper(copy, *loosened("position"), f"UPDATE events SET position = {position} WHERE position = 300")
@@ -177,10 +197,34 @@ def test_a_position_that_is_no_whole_number_is_no_position(copy: Made, position:
     assert told(findings, "position 300: missing")
 
 
+@pytest.mark.parametrize("position", [10**12, 2**63 - 1])
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_row_very_far_away_ends_the_audit_and_does_not_stop_it(copy: Made, position: int, processes: int) -> None:
+    tamper(copy, f"INSERT INTO events SELECT {position}, 'an id', stream, leaf, NULL, NULL, NULL, NULL FROM events "
+                 "WHERE position = 5")  # fmt: skip
+
+    report = audit_log(copy.url, copy.trust, processes=processes)
+
+    missing = [finding for finding in report.audited.findings if finding.kind == "missing"]
+    assert missing[-1].upto == position
+    assert "was not audited" in missing[-1].what
+
+
 def test_an_attestation_that_is_no_bytes_is_a_finding(copy: Made) -> None:
     tamper(copy, *loosened(), "UPDATE events SET stream = 'log', leaf = 7 WHERE position = 300")
 
     assert told(found(copy.url, copy.trust), "position 300: column: its leaf is not stored as bytes")
+
+
+def test_an_attestation_in_another_stream_is_a_finding(copy: Made) -> None:
+    with closing(sqlite3.connect(file_of(copy))) as connection:
+        select = "SELECT position, leaf FROM events WHERE instr(leaf, 'statuses.attested')"
+        position, leaf = connection.execute(select).fetchone()
+        (stream,) = connection.execute("SELECT stream FROM events WHERE stream LIKE 'claim:%'").fetchone()
+    moved = leaf.replace(b'"stream":"log"', b'"stream":"%b"' % stream.encode())
+    tamper(copy, f"UPDATE events SET stream = '{stream}', leaf = x'{moved.hex()}' WHERE position = {position}")
+
+    assert told(found(copy.url, copy.trust), f"position {position}: attestation: it attests statuses, and where")
 
 
 # --- the same on PostgreSQL ------------------------------------------------------------------------
