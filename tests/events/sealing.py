@@ -81,6 +81,8 @@ async def seal_all(log: Log, place: Place) -> Seal:
     running = asyncio.create_task(place.sealer(log, sealed).run())
     reached = asyncio.create_task(sealed_here(sealed, await log.head()))
     await asyncio.wait({running, reached}, return_when=asyncio.FIRST_COMPLETED)
+    if not sealed.here:  # it has refused and is about to say so; until then, what is merely kept was found
+        await asyncio.wait({running})
     for task in (running, reached):
         task.cancel()
     await asyncio.wait({running, reached})
