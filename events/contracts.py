@@ -109,7 +109,7 @@ Text = Annotated[str, Meta(min_length=1, max_length=10_000)]
 Name = Annotated[str, Meta(min_length=1, max_length=500)]
 
 
-class Occurred(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Occurred(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """When something was said or done: it lies between `earliest` and `latest`, both inclusive.
 
     Without bounds and with basis `assumed` it is the time of recording; with precision `unknown` it
@@ -122,7 +122,15 @@ class Occurred(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     precision: Precision = "instant"
 
 
-class Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True, forbid_unknown_fields=True):
+class Fact(
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    kw_only=True,
+    tag_field="type",
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+):
     """The public structure of one event. `words` names the fields of `Wording` that may stand beside it."""
 
     words: ClassVar[tuple[str, ...]] = ()
@@ -308,7 +316,7 @@ class ClaimReworded(Fact, frozen=True, kw_only=True, tag="claim.reworded"):
     valid_to: Time | None = None
 
 
-class Assignment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Assignment(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
     """To which of the claims that go on a statement speaks: their places in `into`, counted from 1, so that
     a thousand statements fit into one leaf; to none of them when `claims` is empty."""
 
@@ -431,7 +439,7 @@ class IdentityRead(Fact, frozen=True, kw_only=True, tag="identity.read"):
 # --- the texts -------------------------------------------------------------------------------------
 
 
-class Quote(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Quote(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Exact words, as W3C Web Annotation text-quote and text-position selectors: `exact` with what stood
     around it, `start` and `end` in characters of the decoded snapshot."""
 
@@ -445,7 +453,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     translation: Text | None = None
 
 
-class Wording(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Wording(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """The words of an event. Which of them a fact may carry is its `words`."""
 
     address: Annotated[str, Meta(min_length=1, max_length=2_000)] | None = None
@@ -459,7 +467,7 @@ class Wording(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     title: Name | None = None
 
 
-class Party(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Party(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Whom a local number means."""
 
     aliases: tuple[Name, ...] = ()
@@ -468,14 +476,14 @@ class Party(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     role: Name | None = None
 
 
-class Origin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Origin(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Which origin a local number means."""
 
     id: OriginId
     label: Name
 
 
-class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Identity(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Who stands behind an event: the actor who recorded it, the digest of the command it came from, and
     everyone its local numbers mean, so that each event can be read by itself."""
 

@@ -36,7 +36,7 @@ TEXT_LIMIT: Final = 262_144
 _encoder = msgspec.json.Encoder(order="sorted")
 
 
-class Leaf(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Leaf(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """The envelope, the fact and the digests of the two texts: what is hashed."""
 
     causation: EventId | None = None

@@ -34,7 +34,6 @@ the last position its caller has seen (0: nothing).
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol, Self
 
 import msgspec
@@ -66,15 +65,14 @@ _RECORDED_AT: Final = "0000-00-00T00:00:00.000000Z"
 _SPLIT: Final = b'"recorded_at":"'
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposed:
+class Proposed(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An event that somebody wants recorded. It has no position and no time yet."""
 
     id: str
     stream: str
     fact: Fact
     identity: Identity
-    wording: Wording = Wording()  # noqa: RUF009  # frozen, so it can be shared
+    wording: Wording = Wording()  # frozen, so it can be shared
     correlation: str | None = None
     causation: str | None = None
 
@@ -123,7 +121,7 @@ class Proposed:
         )
 
 
-class Encoded(msgspec.Struct, frozen=True, kw_only=True):
+class Encoded(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A proposed event as bytes, but for the time, which is only known under the lock.
 
     `before` and `after` are the leaf up to its time and from there on; `leaf`, `words` and `who` what the bytes
@@ -147,52 +145,41 @@ class Encoded(msgspec.Struct, frozen=True, kw_only=True):
 
     def recorded(self, position: int, recorded_at: str) -> Recorded:
         """Return this event as it stands in the log, at this position since this time."""
-        event = Recorded(
-            position, self.leaf_at(recorded_at), self.wording_salt, self.wording, self.identity_salt, self.identity
+        return Recorded(
+            position,
+            self.leaf_at(recorded_at),
+            self.wording_salt,
+            self.wording,
+            self.identity_salt,
+            self.identity,
+            _leaf=msgspec.structs.replace(self.leaf, recorded_at=recorded_at),
+            _wording=self.words,
+            _identity=self.who,
         )
-        event._leaf = msgspec.structs.replace(self.leaf, recorded_at=recorded_at)
-        event._wording, event._identity = self.words, self.who
-        return event
 
 
-class Recorded:
+class Recorded(msgspec.Struct, eq=False, gc=False):
     """An event as the log keeps it. Decoded when looked at; the raw parts are what was stored.
 
     A text and its salt are `None` where the text was erased, and where the reader asked for leaves only.
     `again` is set in the answer to an append that had been recorded before (guarantee 4).
     """
 
-    __slots__ = (
-        "_identity", "_leaf", "_wording", "again",
-        "identity_raw", "identity_salt", "leaf_raw", "position", "wording_raw", "wording_salt",
-    )  # fmt: skip
-
-    # Positional, in the order of the columns: a page of rows becomes events without a step between.
-    def __init__(
-        self,
-        position: int,
-        leaf_raw: bytes,
-        wording_salt: bytes | None = None,
-        wording_raw: bytes | None = None,
-        identity_salt: bytes | None = None,
-        identity_raw: bytes | None = None,
-    ) -> None:
-        self.position = position
-        self.leaf_raw = leaf_raw
-        self.wording_salt = wording_salt
-        self.wording_raw = wording_raw
-        self.identity_salt = identity_salt
-        self.identity_raw = identity_raw
-        self._leaf: Leaf | None = None
-        self._wording: Wording | None = None
-        self._identity: Identity | None = None
-        self.again = False
+    # In the order of the columns: a page of rows becomes events without a step between.
+    position: int
+    leaf_raw: bytes
+    wording_salt: bytes | None = None
+    wording_raw: bytes | None = None
+    identity_salt: bytes | None = None
+    identity_raw: bytes | None = None
+    again: bool = False
+    _leaf: Leaf | None = None
+    _wording: Wording | None = None
+    _identity: Identity | None = None
 
     def asked_again(self) -> Recorded:
         """Return this event as the answer to an append that was asked for again."""
-        event = Recorded(*self._stored())
-        event.again = True
-        return event
+        return Recorded(*self._stored(), again=True)
 
     @property
     def leaf(self) -> Leaf:

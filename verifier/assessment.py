@@ -22,7 +22,7 @@ at all; two new origins since the last denial; a verdict given on another status
 SetAsideReason = Literal["the speaker is not identified", "speaks of a part only"]
 
 
-class Ground(msgspec.Struct, frozen=True, kw_only=True):
+class Ground(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A fact on which the status rests, as far as its leaf tells. Numbers are local to the claim. Where the
     source only `carries` the origin, the word is the origin's."""
 
@@ -37,35 +37,35 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
     occurred: Occurred | None = None
 
 
-class SetAside(msgspec.Struct, frozen=True, kw_only=True):
+class SetAside(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A statement without effect, and why."""
 
     event: str
     reason: SetAsideReason
 
 
-class Grounds(msgspec.Struct, frozen=True, kw_only=True):
+class Grounds(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The first of the facts on which the status rests, and how many there are."""
 
     total: int
     shown: tuple[Ground, ...]
 
 
-class SetAsides(msgspec.Struct, frozen=True, kw_only=True):
+class SetAsides(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The first of the statements without effect, and how many there are."""
 
     total: int
     shown: tuple[SetAside, ...]
 
 
-class Events(msgspec.Struct, frozen=True, kw_only=True):
+class Events(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The first of some events, and how many there are."""
 
     total: int
     shown: tuple[str, ...]
 
 
-class Counts(msgspec.Struct, frozen=True, kw_only=True):
+class Counts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """How many origins support and deny the claim, and how many outlets carry the supports."""
 
     support_origins: int
@@ -73,7 +73,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     outlets: int
 
 
-class Judged(msgspec.Struct, frozen=True, kw_only=True):
+class Judged(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A person's verdict. It is stale once the status is not the one that the editor had before them."""
 
     event: str
@@ -83,7 +83,7 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     stale: bool
 
 
-class Assessment(msgspec.Struct, frozen=True, kw_only=True):
+class Assessment(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """How the evidence stands, computed from leaves alone: the same bytes for ever under the same basis.
 
     `grounds` are the facts on which the rule rests; `decisive` those of the shown ones without which

@@ -24,7 +24,7 @@ BATCH_LINES: Final = 1_000
 """How many commands a batch may have."""
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class Line(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One command of a batch, checked, and its place among the answers."""
 
     place: int

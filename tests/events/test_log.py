@@ -6,12 +6,12 @@ The numbers are those of the guarantees in `events/log.py`.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import pytest
 from making import a_claim, all_of, erased, everything, following, next_page, recorded_fact, said, taken
+from msgspec import structs
 
 from events.contracts import ClaimDenied, Identity, LogOpened, Slot, Wording
 from events.errors import Closed, Conflict, ForeignCursor, IdempotencyMismatch, Invalid, LogError, TooLarge
@@ -67,7 +67,7 @@ async def test_events_are_recorded_in_order_at_the_next_positions(log: Log) -> N
 
 
 async def test_what_is_read_is_what_was_proposed(log: Log) -> None:
-    proposed = dataclasses.replace(said(note="“Ça va”, ∀ 𝄞"), correlation="a:b", causation=new_id("evt"))
+    proposed = structs.replace(said(note="“Ça va”, ∀ 𝄞"), correlation="a:b", causation=new_id("evt"))
 
     await log.append([proposed])
 
@@ -213,25 +213,25 @@ async def test_correlation_and_causation_are_no_part_of_the_content(log: Log) ->
     event = said()
     recorded = await log.append([event])
 
-    again = await log.append([dataclasses.replace(event, correlation="another", causation=new_id("evt"))])
+    again = await log.append([structs.replace(event, correlation="another", causation=new_id("evt"))])
 
     assert again == recorded
 
 
 def other_wording(event: Proposed) -> Proposed:
-    return dataclasses.replace(event, wording=Wording(note="something else"))
+    return structs.replace(event, wording=Wording(note="something else"))
 
 
 def other_identity(event: Proposed) -> Proposed:
-    return dataclasses.replace(event, identity=Identity(actor="somebody else"))
+    return structs.replace(event, identity=Identity(actor="somebody else"))
 
 
 def other_fact(event: Proposed) -> Proposed:
-    return dataclasses.replace(event, fact=ClaimDenied(source=1, origin=1))
+    return structs.replace(event, fact=ClaimDenied(source=1, origin=1))
 
 
 def other_stream(event: Proposed) -> Proposed:
-    return dataclasses.replace(event, stream=a_claim())
+    return structs.replace(event, stream=a_claim())
 
 
 @pytest.mark.parametrize("change", [other_wording, other_identity, other_fact, other_stream])
@@ -655,7 +655,7 @@ async def test_texts_as_large_as_the_limit_are_kept_and_larger_ones_refused(log:
     def of_size(size: int) -> Proposed:
         documents = {str(number): "0" * 64 for number in range(10_000, 10_000 + (size - 300) // 75)}
         rest = size - len(canonical(Identity(actor="", documents=documents)))
-        return dataclasses.replace(said(), identity=Identity(actor="a" * rest, documents=documents))
+        return structs.replace(said(), identity=Identity(actor="a" * rest, documents=documents))
 
     fits = of_size(TEXT_LIMIT)
     assert len(canonical(fits.identity)) == TEXT_LIMIT

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import Literal
@@ -13,6 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from making import a_claim, erased, everything, said
+from msgspec import structs
 
 from events.contracts import Slot, TextErased, Wording
 from events.errors import Conflict, IdempotencyMismatch
@@ -104,7 +104,7 @@ class LogMachine(RuleBasedStateMachine):
     def something_else_under_a_known_id(self, data: st.DataObject) -> None:
         event = data.draw(st.sampled_from([event for event in self.model.events if event.wording.note]))
         if (event.id, "wording") not in self.model.erased:
-            self.append([dataclasses.replace(event, wording=Wording(note="other words"))])
+            self.append([structs.replace(event, wording=Wording(note="other words"))])
 
     @precondition(lambda self: self.model.events)
     @rule(data=st.data(), slot=st.sampled_from(["wording", "identity"]))

@@ -18,7 +18,7 @@ QuoteFound = Literal["found", "bytes_not_held", "absent", "elsewhere", "other_co
 """What looking a quote up in its snapshot gave."""
 
 
-class Draft(msgspec.Struct, frozen=True, kw_only=True):
+class Draft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A fact that a command asks for, with its texts; the handler gives it its id."""
 
     stream: str

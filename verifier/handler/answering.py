@@ -17,7 +17,7 @@ from verifier.render import basis
 from verifier.render import claim as render_claim
 
 
-class Written(msgspec.Struct, frozen=True, kw_only=True):
+class Written(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A write that was recorded: the claim after it, how it stood before, and which events it made.
 
     `before` is `None` where the same command had been recorded earlier.

@@ -36,7 +36,7 @@ from verifier.naming import is_id, is_sha256, origin_id, story_named
 from verifier.registry import Registry
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class Decision(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What was decided, where the streams stood that it was decided on, and whose bytes go with a text."""
 
     drafts: Sequence[Draft]

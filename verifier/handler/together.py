@@ -38,7 +38,7 @@ READ_AT_ONCE: Final = 16
 Answered = dict[str, Any] | Problem
 
 
-class Request(Struct, frozen=True, kw_only=True):
+class Request(Struct, frozen=True, gc=False, kw_only=True):
     """A command on a claim, and who asks."""
 
     claim: str
@@ -46,7 +46,7 @@ class Request(Struct, frozen=True, kw_only=True):
     caller: Caller
 
 
-class Decided(Struct, frozen=True):
+class Decided(Struct, frozen=True, gc=False):
     """A request that was decided on its claim as it was folded, and waits to be appended with others."""
 
     request: Request
