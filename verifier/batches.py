@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -56,9 +55,11 @@ async def batch(desk: Desk, lines: Sequence[Any], actor: str) -> list[dict[str, 
         raise TooLarge(f"a batch has at most {BATCH_LINES:,} lines: cut it into several")
     with desk.views.burst.held():
         answers, lanes = await _read_all(lines, actor)
+        turn = 0
         while lanes:
-            await _carry_out_first(desk, [lane.popleft() for lane in lanes.values()], answers)
-            lanes = {about: lane for about, lane in lanes.items() if lane}
+            await _carry_out(desk, [lane[turn] for lane in lanes], answers)
+            turn += 1
+            lanes = [lane for lane in lanes if len(lane) > turn]
     for place, line in enumerate(lines):
         answered = answers[place]
         if not isinstance(answered, Problem):
@@ -68,20 +69,21 @@ async def batch(desk: Desk, lines: Sequence[Any], actor: str) -> list[dict[str, 
     return [_document(line, answers[place]) for place, line in enumerate(lines)]
 
 
-async def _read_all(lines: Sequence[Any], actor: str) -> tuple[dict[int, Answered], dict[str, deque[Line]]]:
-    """Check every line; return what answers those that are refused, and the others by what they are about."""
+async def _read_all(lines: Sequence[Any], actor: str) -> tuple[dict[int, Answered], list[list[Line]]]:
+    """Check every line; return what answers those that are refused, and the others, together by what they are
+    about."""
     refused: dict[int, Answered] = {}
-    lanes: dict[str, deque[Line]] = {}
+    lanes: dict[str, list[Line]] = {}
     slices = Slices()
     for place, given in enumerate(lines):
         try:
             line = _read(place, given, actor)
-            lanes.setdefault(line.about, deque()).append(line)
+            lanes.setdefault(line.about, []).append(line)
         except Problem as problem:
             refused[place] = problem
         if slices.over:
             await slices.rest()
-    return refused, lanes
+    return refused, list(lanes.values())
 
 
 def _read(place: int, given: Any, actor: str) -> Line:
@@ -99,7 +101,7 @@ def _read(place: int, given: Any, actor: str) -> Line:
     return Line(place=place, route=route, ids=ids, command=command, caller=Caller(actor=actor, key=key))
 
 
-async def _carry_out_first(desk: Desk, lines: Sequence[Line], answers: dict[int, Answered]) -> None:
+async def _carry_out(desk: Desk, lines: Sequence[Line], answers: dict[int, Answered]) -> None:
     """Carry out lines of which no two are about the same."""
     together = [line for line in lines if line.joins]
     async with asyncio.TaskGroup() as group:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from events.contracts import (
     ClaimNoted,
@@ -46,8 +47,7 @@ _SIMPLE: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Before:
+class Before(msgspec.Struct, frozen=True, gc=False):
     """How a claim stood before a write, as far as an effect tells of it."""
 
     status: Status

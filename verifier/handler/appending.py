@@ -6,8 +6,9 @@ import asyncio
 import hashlib
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from events import errors as log_errors
 from events.leaf import canonical, derive
@@ -25,8 +26,7 @@ FEW: Final = 4
 """How many events most commands record at the most."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Who asks, with which key, and what they had seen of the claim (`if_match`)."""
 
     actor: str

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from msgspec import structs
+
 from events import errors as log_errors
 from events.leaf import derive
 from events.log import Log
@@ -179,7 +181,7 @@ class Registrar:
                 rule="too-many-claims",
             )
         drafts, after = [draft], {draft.stream: (await self.registry.stories.read(story)).position}
-        claimless = replace(caller, if_match=None)
+        claimless = structs.replace(caller, if_match=None)
         for folded, on_claim in here:
             try:
                 decision = await self._decider.decide(folded, on_claim, claimless, digest, story=story)
