@@ -171,18 +171,17 @@ class _Writing:
         return covered and (self._folder / tile_path(level, n, width)).exists()
 
     def write(self, path: str, data: bytes) -> None:
-        """Put a file in place, whole: what a crash leaves under its name is all of it or, before `end`, torn."""
+        """Put a file in place, whole and on the disk before it has its name: the folder that stands published must pass
+        an audit whenever we crash here, and an audit reads a full tile before the part of it that was published."""
         place = self._folder / path
         place.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(place, data, mode=PUBLIC, sync=False)
+        write_whole(place, data, mode=PUBLIC, sync_name=False)
         self._fresh.append(place)
         self.written += 1
 
     def end(self, vkeys: bytes, seal: Seal) -> None:
-        """Sync, publish the checkpoint, and remove the partial files that became full."""
+        """Sync the names, publish the checkpoint, and remove the partial files that became full."""
         self.write(VKEY, vkeys)
-        for place in self._fresh:
-            sync_to_disk(place)
         for folder in {parent for place in self._fresh for parent in place.parents}:
             if folder.is_relative_to(self._folder):
                 sync_to_disk(folder)

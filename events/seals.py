@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from events.errors import Busy
+from events.errors import Busy, Invalid
 from events.keys import Keys
 from events.tlog import EMPTY_ROOT, format_head
 from events.whole_file import write_whole
@@ -53,8 +53,23 @@ class Seals:
 
     def begin(self, keys: Keys) -> None:
         """Keep the seal of the empty log, with which signing under a new name begins: where the second place has
-        nothing of a name, it was lost, and nobody signs."""
+        nothing of a name, it was lost, and nobody signs. Whoever begins holds the name.
+
+        Raises `Invalid` where signing has begun already.
+        """
+        self.check_unused(keys.name)
         self.keep(keys.name, keys.sign(format_head(keys.name, 0, EMPTY_ROOT)))
+
+    def check_unused(self, name: str) -> None:
+        """Check that nothing was signed under a name: whoever has seen that would take a new log for a forged one.
+
+        Raises `Invalid`.
+        """
+        if self.read(name) is not None:
+            raise Invalid(
+                f"a log was sealed as {name} before: if it is this one, put its key back, or go on under a new name"
+                " with `verifier fork`; if it is another one, choose another name"
+            )
 
     @contextmanager
     def hold(self, name: str) -> Iterator[None]:

@@ -14,10 +14,13 @@ from serving import check_log, served
 from typer.testing import CliRunner
 from typing_commands import Desk, plan
 
+import events.fork
 from events.contracts import LogOpened
+from events.fork import Forked
 from events.keys import Keys
 from events.log import Log
 from events.open import open_log, tiles_of
+from events.seals import Seals
 from events.tiles import CHECKPOINT
 from events.tlog import format_head, new_key, open_note, parse_head, parse_vkey, sign_note, split_note
 from tests.events.making import everything
@@ -397,6 +400,38 @@ def test_a_name_under_which_another_log_was_sealed_is_not_given_again(desk: Desk
     refused = Desk(f"sqlite:///{tmp_path}/another.db")("init", "--name", "example.org/newsroom", code=1).stderr
 
     assert "choose another name" in refused
+    assert not (tmp_path / "another.db").exists()
+
+
+@on_one_engine
+def test_a_name_that_another_log_took_during_a_fork_is_left_to_that(
+    lost: tuple[str, dict[str, Any]], state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, other = "example.org/second", f"sqlite:///{tmp_path}/other.db"
+    taken: list[bytes] = []
+
+    async def fork_while_another_log_takes_the_name(*args: Any, **options: Any) -> Forked:
+        done = await fork_of_events(*args, **options)
+        await asyncio.to_thread(Desk(other), "init", "--name", name)
+        taken.append((state / "seals" / "example.org%2Fsecond.checkpoint").read_bytes())
+        return done
+
+    fork_of_events = events.fork.fork
+    monkeypatch.setattr(events.fork, "fork", fork_while_another_log_takes_the_name)
+    said = fork(lost[0], f"sqlite:///{tmp_path}/new.db", "--name", name, code=1)
+
+    assert f"a log was sealed as {name} before" in " ".join(said.split())
+    assert [(state / "seals" / "example.org%2Fsecond.checkpoint").read_bytes()] == taken
+    assert len(list((state / "keys").iterdir())) == 2
+
+
+@on_one_engine
+def test_nobody_begins_under_a_name_while_somebody_signs_for_it(desk: Desk, state: Path) -> None:
+    with Seals(state / "seals").hold("example.org/newsroom"):
+        refused = desk("init", "--name", "example.org/newsroom", code=1).stderr
+
+    assert "another process signs for example.org/newsroom" in " ".join(refused.split())
+    assert not (state / "keys").exists()
 
 
 def test_a_log_sealed_by_its_id_gets_no_key_of_another_name(desk: Desk, place: str, state: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,33 @@ async def test_cut_short_the_checkpoint_is_the_old_one_and_publishing_goes_on(
     assert cut == before
     assert done.size == 601
     assert await asyncio.to_thread(found, str(folder), Trust(vkeys=place.keys.vkeys)) == []
+    await place.tiles.close()
+
+
+async def test_no_file_takes_its_name_before_it_is_on_the_disk(
+    log: Log, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whatever is under its name when the power goes must be whole: the full tile is read before the part of it.
+    on_disk: set[str] = set()
+    early: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def synced(descriptor: int) -> None:
+        fsync(descriptor)
+        on_disk.add(str(Path(f"/dev/fd/{descriptor}").resolve()))
+
+    def renamed(part: Path, target: Path) -> Path:
+        if str(part.resolve()) not in on_disk:
+            early.append(str(target))
+        return replace(part, target)
+
+    await grow(log, 300)
+    await seal_all(log, place)
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", renamed)
+    await publish(log, place.tiles, tmp_path / "public")
+
+    assert early == []
     await place.tiles.close()
 
 

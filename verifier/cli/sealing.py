@@ -79,10 +79,13 @@ def init(
 
 async def _init(settings: Settings, url: str, name: str | None, *, rotate: bool, retire: bool) -> None:
     from events.keys import retire_keys, rotate_keys
+    from events.seals import Seals
     from verifier.sealing import Signing
 
     _check_kept(url)
     signing = Signing.of(settings)
+    if name is not None and not await _is_there(url):
+        Seals(signing.seals).check_unused(name)  # before a log is made that couldn't be sealed under it
     log_id = await _id_of(url)
     path = signing.path(log_id)
     if rotate:
@@ -93,7 +96,6 @@ async def _init(settings: Settings, url: str, name: str | None, *, rotate: bool,
     else:
         if not path.exists():
             await _check_never_sealed(signing, url, log_id)
-            _check_unused(signing, name or log_id)
         keys = _new_keys(signing, log_id, name)
     _tell(url, path, keys)
 
@@ -106,9 +108,13 @@ def _new_keys(signing: Signing, log_id: str, name: str | None) -> Keys:
     from events.keys import make_keys
     from events.seals import Seals
 
-    keys = make_keys(signing.path(log_id), name or log_id)
-    Seals(signing.seals).begin(keys)
-    return keys
+    seals, name = Seals(signing.seals), name or log_id
+    with seals.hold(name):  # else two that begin at once would both find the name unused
+        if not (path := signing.path(log_id)).exists():  # of a key that is there, making it tells
+            seals.check_unused(name)
+        keys = make_keys(path, name)
+        seals.begin(keys)
+        return keys
 
 
 async def _resume(settings: Settings, url: str, note: bytes) -> None:
@@ -129,9 +135,11 @@ async def _resume(settings: Settings, url: str, note: bytes) -> None:
     except TlogError as error:
         raise Invalid(f"the key of {keys.name} has signed no such checkpoint ({error}): give another") from error
     seals = Seals(signing.seals)
-    if (kept := _head(seals.read(keys.name))) is not None:
-        raise Invalid(f"the second place has a seal of {keys.name} over {kept.size:,} events: the server goes on there")
-    seals.keep(keys.name, note)
+    with seals.hold(keys.name):
+        if (kept := _head(seals.read(keys.name))) is not None:
+            has = output.counted(kept.size, "event")
+            raise Invalid(f"the second place has a seal of {keys.name} over {has}: the server goes on there")
+        seals.keep(keys.name, note)
     output.tell(f"{keys.name} goes on from {output.counted(seal.size, 'event')}: start the server again")
 
 
@@ -148,12 +156,21 @@ async def _id_of(url: str) -> str:
     """Return the id of a log, which is made where there is none."""
     from events.open import open_log
 
-    try:
+    if await _is_there(url):
         async with await open_log(url, writable=False, create=None) as log:
             return log.id
+    async with await open_log(url) as log:
+        return log.id
+
+
+async def _is_there(url: str) -> bool:
+    from events.open import open_log
+
+    try:
+        async with await open_log(url, writable=False, create=None):
+            return True
     except log_errors.Invalid:  # there is none yet, or whoever makes it says what is wrong with the URL
-        async with await open_log(url) as log:
-            return log.id
+        return False
 
 
 def _check_no_key_is_set(settings: Settings) -> None:
@@ -213,17 +230,6 @@ async def _check_never_sealed(signing: Signing, url: str, log_id: str) -> None:
         raise Invalid(
             f"{shown(url)} was sealed before, and a new key can't go on from that: put its key back into"
             f" {signing.keys}. Where it is lost, go on under a new name with `verifier fork`"
-        )
-
-
-def _check_unused(signing: Signing, name: str) -> None:
-    """Check that nothing was signed under a name: whoever has seen that would take a new log for a forged one."""
-    from events.seals import Seals
-
-    if Seals(signing.seals).read(name) is not None:
-        raise Invalid(
-            f"a log was sealed as {name} before: if it is this one, put its key back into {signing.keys}, or go on"
-            " under a new name with `verifier fork`; if it is another one, choose another name"
         )
 
 
@@ -292,12 +298,13 @@ def fork(
 def _check_new(settings: Settings, signing: Signing, url: str, name: str | None) -> None:
     """Check all that can be known of the new log before it is made."""
     from events.keys import check_name
+    from events.seals import Seals
 
     _check_no_key_is_set(settings)
     _check_kept(url)
     if name is not None:
         check_name(name)
-        _check_unused(signing, name)
+        Seals(signing.seals).check_unused(name)
 
 
 async def _last(signing: Signing, url: str, log_id: str, given: bytes | None) -> tuple[bytes, Sequence[str]]:
