@@ -70,10 +70,11 @@ class Directory:
         return self
 
     def read(self, path: str) -> bytes | None:
-        """Return a file, `None` where there is none."""
+        """Return a file, `None` where there is none, or something else: reading a pipe would never end."""
+        place = self.path / path
         try:
-            return (self.path / path).read_bytes()
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return place.read_bytes() if place.is_file() else None
+        except FileNotFoundError:
             return None
 
     def versions(self, level: int | str, n: int, width: int) -> Sequence[tuple[int, bytes]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -101,12 +102,13 @@ class SqliteRows:
 
     def beside(self, path: str) -> bytes | None:
         """Return what is kept in the folder of tiles under a path."""
+        place = self._tiles / path
         try:
-            return (self._tiles / path).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
+            if place.is_file():
+                return place.read_bytes()
+        except FileNotFoundError:
             return None
-        except IsADirectoryError:
-            return b""  # something stands there, and is no such file
+        return b"" if os.path.lexists(place) else None  # something stands there, and is no such file
 
     def close(self) -> None:
         """Let go of the file."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -299,6 +300,18 @@ def test_a_kept_tile_that_was_cut_off_or_lengthened_is_found(copy: Made, length:
     os.truncate(tile, length)
 
     assert told(found(copy.url, copy.trust), beginning)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to(path)], ids=["pipe", "loop"])
+def test_what_is_no_file_in_place_of_a_tile_is_found(copy: Made, make: Callable[[Path], None]) -> None:
+    stored = file_of(copy).with_suffix(".tiles") / "tile" / "0" / "000"
+    published = copy.folder / "tile" / "0" / "000"
+    for path in (stored, published):
+        path.unlink()
+        make(path)
+
+    assert told(found(copy.url, copy.trust), "position 1: tile")
+    assert told(found(str(copy.folder), copy.trust), "positions 1–256: tile: tile 0 of level 0 is not there")
 
 
 def test_a_folder_in_place_of_a_kept_tile_is_found(copy: Made) -> None:
