@@ -76,6 +76,13 @@ def check_name(name: str) -> None:
         )
 
 
+def check_private(path: Path) -> None:
+    """Check that nobody but its owner may read a file with a key. Raises `Invalid`, `FileNotFoundError` for none."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        raise Invalid(f"others may read the key in {path} (its mode is {mode:03o}): run `chmod 600 {path}`")
+
+
 def load_keys(path: Path) -> Keys | None:
     """Read a key file, `None` where there is none.
 
@@ -83,9 +90,7 @@ def load_keys(path: Path) -> Keys | None:
     """
     try:
         with path.open() as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            if mode & 0o077:
-                raise Invalid(f"others may read the key in {path} (its mode is {mode:03o}): run `chmod 600 {path}`")
+            check_private(path)
             return Keys.parse(file.read(), str(path))
     except (FileNotFoundError, NotADirectoryError):
         return None

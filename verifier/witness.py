@@ -3,8 +3,9 @@
     POST /add-checkpoint     as the specification has it
     GET  /                   the witness's public key, and what it cosigned last of each log, or `damaged`
 
-All it keeps is its key and one small file for each log, in one folder. What was cosigned is on the disk before the
-cosignature is given away, so a witness that crashes has never signed two histories. It reads no log and no text.
+All it keeps is its key, the names of the logs, and one small file for each of them, in one folder. What was cosigned is
+on the disk before the cosignature is given away, so a witness that crashes has never signed two histories. It reads no
+log and no text.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 from urllib.parse import quote
 
 import structlog
@@ -29,6 +31,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from events.keys import check_private
 from events.tlog import (
     COSIGNATURE,
     MAX_REQUEST,
@@ -46,6 +49,8 @@ from verifier.errors import Busy, Invalid, Problem
 from verifier.server import address_of, bind
 
 logger = structlog.get_logger(__name__)
+
+_HASH: Final = 32
 
 Last = tuple[int, bytes]
 """The size and the root that were cosigned last."""
@@ -88,20 +93,31 @@ class Witness:
     def last(self, origin: str) -> Last:
         """Return what was cosigned last.
 
-        Raises `Invalid` for a file that is not as it was written, `Busy` for one that can't be read now.
+        Raises `Invalid` for a file that is not as it was written or is gone, `Busy` for one that can't be read now.
         """
         path = self._path(origin)
         try:
-            size, root = path.read_text("ascii").split()
-            return int(size), base64.b64decode(root, validate=True)
-        except FileNotFoundError:
-            return NEVER
+            return _read(path.read_bytes())
+        except FileNotFoundError as error:
+            raise _lost(path, "is gone") from error
         except OSError as error:
             raise Busy(f"{path} can't be read ({error.strerror}): see to the disk") from error
         except ValueError as error:
-            raise Invalid(
-                f"{path} is damaged, so the log is not cosigned: start a new witness, newly named, in an empty folder"
-            ) from error
+            raise _lost(path, "is damaged") from error
+
+    def know(self) -> None:
+        """Remember of each log that is new here that nothing of it was cosigned: from now on its file must be there.
+
+        If we crash here, a file is there that nobody misses yet.
+        """
+        known = self._folder / "logs"
+        before = known.read_text("utf-8").splitlines() if known.exists() else []
+        new = [origin for origin in self.origins if origin not in before]
+        for origin in new:
+            if not self._path(origin).exists():
+                write_whole(self._path(origin), _written(NEVER))
+        if new:
+            write_whole(known, "".join(f"{origin}\n" for origin in [*before, *new]).encode())
 
     def replace(self, origin: str, old: Last, new: Last) -> bool:
         """Remember a new size and root, on the disk before this returns: the old or the new ones if we crash here.
@@ -110,10 +126,9 @@ class Witness:
         """
         if self.last(origin) != old:
             return False
-        size, root = new
         path = self._path(origin)
         try:
-            write_whole(path, f"{size}\n{base64.b64encode(root).decode()}\n".encode())
+            write_whole(path, _written(new))
         except OSError as error:
             raise Busy(f"{path} can't be written ({error.strerror}): see to the disk") from error
         return True
@@ -124,6 +139,24 @@ class Witness:
 
     def _path(self, origin: str) -> Path:
         return self._folder / f"{quote(origin, safe='')}.last"
+
+
+def _written(last: Last) -> bytes:
+    size, root = last
+    return f"{size}\n{base64.b64encode(root).decode()}\n".encode()
+
+
+def _read(raw: bytes) -> Last:
+    """Read what `_written` wrote. Raises `ValueError` for anything else."""
+    size, root = raw.decode("ascii").split()
+    last = int(size), base64.b64decode(root, validate=True)
+    if len(last[1]) != _HASH or _written(last) != raw:
+        raise ValueError("it was not written like this")
+    return last
+
+
+def _lost(path: Path, what: str) -> Invalid:
+    return Invalid(f"{path} {what}, so the log is not cosigned: start a new witness, newly named, in an empty folder")
 
 
 @contextmanager
@@ -141,7 +174,9 @@ def held(folder: Path, *, name: str, vkeys: Sequence[str], clock: Callable[[], f
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise Invalid(f"another process is the witness of {folder}: stop that one first") from error
-        yield Witness(folder, _key(folder / "key", name), logs, clock)
+        witness = Witness(folder, _key(folder / "key", name), logs, clock)
+        witness.know()
+        yield witness
     finally:
         os.close(lock)
 
@@ -159,6 +194,7 @@ def _logs(vkeys: Sequence[str]) -> dict[str, list[str]]:
 
 def _key(path: Path, name: str) -> str:
     try:
+        check_private(path)
         key = path.read_text("utf-8").strip()
     except FileNotFoundError:
         try:

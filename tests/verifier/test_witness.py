@@ -10,6 +10,7 @@ import httpx
 import pytest
 from witnessing import KEY, NAME, checkpoint, growth, standing, submission
 
+import events.errors
 from events.tlog import (
     check_policy,
     new_key,
@@ -81,17 +82,45 @@ def test_a_witness_keeps_its_name_its_key_to_itself_and_what_it_knows(tmp_path: 
     assert {path.name: path.stat().st_mode & 0o077 for path in tmp_path.iterdir()} == {
         "key": 0,
         "lock": 0,
+        "logs": 0,
         "example.org%2Fnewsroom.last": 0,
     }
 
 
-def test_a_damaged_record_is_never_taken_for_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize("record", ["7\n", "7 AAAA\n", "07\n{}\n", "7\n{}", ""])
+def test_a_damaged_record_is_never_taken_for_none(tmp_path: Path, record: str) -> None:
     with held(tmp_path, name=NAME, vkeys=[vkey_of(KEY)]) as witness:
         witness.answer(growth(0, 7))
-        (tmp_path / "example.org%2Fnewsroom.last").write_text("7\n")
+        path = tmp_path / "example.org%2Fnewsroom.last"
+        path.write_text(record.format(path.read_text().split()[1]))
 
         with pytest.raises(Invalid, match="damaged"):
-            witness.answer(growth(0, 12))
+            witness.answer(growth(7, 12))
+
+
+def test_a_lost_record_is_never_taken_for_none(tmp_path: Path) -> None:
+    with held(tmp_path, name=NAME, vkeys=[vkey_of(KEY)]) as witness:
+        witness.answer(growth(0, 7))
+    (tmp_path / "example.org%2Fnewsroom.last").unlink()
+
+    with held(tmp_path, name=NAME, vkeys=[vkey_of(KEY)]) as again, pytest.raises(Invalid, match="is gone"):
+        again.answer(growth(0, 12))
+
+
+def test_a_log_that_comes_to_a_witness_later_is_known_from_then_on(tmp_path: Path) -> None:
+    with held(tmp_path, name=NAME, vkeys=[]) as witness:
+        assert witness.answer(growth(0, 7))[0] == 404
+
+    with held(tmp_path, name=NAME, vkeys=[vkey_of(KEY)]) as again:
+        assert again.answer(growth(0, 7))[0] == 200
+
+
+def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
+    with held(tmp_path, name=NAME, vkeys=[]):
+        (tmp_path / "key").chmod(0o644)
+
+    with pytest.raises(events.errors.Invalid, match="chmod 600"):
+        held(tmp_path, name=NAME, vkeys=[]).__enter__()
 
 
 @pytest.mark.parametrize("what", ["a key", "a name"])
@@ -155,6 +184,7 @@ def test_a_key_that_is_given_twice_is_one(tmp_path: Path) -> None:
 
 def test_a_key_of_a_witness_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(b"\xff\xfe")
+    (tmp_path / "key").chmod(0o600)
 
     with pytest.raises(Invalid, match="not the key of a witness"):
         held(tmp_path, name=NAME, vkeys=[]).__enter__()
