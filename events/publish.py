@@ -9,10 +9,9 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from anyio import to_thread
 
@@ -50,7 +49,8 @@ class Published:
 async def publish(log: Log, tiles: Tiles, folder: Path, progress: Progress | None = None) -> Published:
     """Bring a folder to the last checkpoint of a log. One does at a time.
 
-    Raises `Invalid` where nothing is sealed yet, and where the folder holds another log or more than was sealed;
+    Raises `Invalid` where nothing is sealed yet, and where the folder holds another log, more than was sealed, or
+    anything else before it was published into: all in it may be served;
     `Busy` where another process publishes into it; `Damaged` where the log is no longer what was sealed; `OSError`.
     After each of them the folder is published as it was before.
     """
@@ -64,6 +64,8 @@ async def publish(log: Log, tiles: Tiles, folder: Path, progress: Progress | Non
 
 async def _publish(sealed: Sealed, seal: Seal, folder: Path, progress: Progress | None) -> Published:
     before = await to_thread.run_sync(_checkpoint_in, folder)
+    if before is None:
+        await to_thread.run_sync(_check_own, folder)
     writing = _Writing(folder, settled=await _check_before(sealed, seal, before, folder) if before else 0)
     for n in range(-(-seal.size // TILE_WIDTH)):
         width = width_at(seal.size, 0, n)
@@ -86,17 +88,18 @@ async def publish_texts(log: Log, file: Path, *, size: int, published: Path, pro
 
     It appears under its name when it is whole. Raises `Invalid` for a file in the folder that is published.
     """
-    with _own_file(file, published) as part:
+    check_apart(file, published)
+    with whole_file(file, mode=0o600) as part:
         async for page in log.read_all(upto=size):
             await to_the_end(part.write, b"".join(map(text_line, page)))
             if progress is not None:
                 progress(page[-1].position, size)
 
 
-def _own_file(file: Path, published: Path) -> AbstractContextManager[IO[bytes]]:
+def check_apart(file: Path, published: Path) -> None:
+    """Check that a file of texts lies outside the folder that is published. Raises `Invalid`."""
     if file.resolve().is_relative_to(published.resolve()):
         raise Invalid(f"{file} lies in the folder that is published, and texts are not for everyone: name another")
-    return whole_file(file, mode=0o600)
 
 
 @contextmanager
@@ -119,6 +122,13 @@ def _checkpoint_in(folder: Path) -> bytes | None:
         return (folder / CHECKPOINT).read_bytes()
     except FileNotFoundError:
         return None
+
+
+def _check_own(folder: Path) -> None:
+    """Check that a folder without a checkpoint is empty, but for what a first time that was cut short has left."""
+    others = sorted({path.name for path in folder.iterdir()} - {Path(VKEY).parts[0], "tile"})
+    if others:
+        raise Invalid(f"{folder} holds {others[0]}, and whatever it holds may be served: publish into an empty folder")
 
 
 async def _check_before(sealed: Sealed, seal: Seal, note: bytes, folder: Path) -> int:

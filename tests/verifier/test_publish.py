@@ -160,6 +160,19 @@ async def test_one_publishes_into_a_folder_at_a_time(log: Log, place: Place, tmp
     await place.tiles.close()
 
 
+async def test_it_publishes_into_a_folder_of_its_own(log: Log, place: Place, tmp_path: Path) -> None:
+    folder = tmp_path / "public"
+    folder.mkdir()
+    (folder / "texts.jsonl").write_text("not for everyone")
+    await grow(log, 3)
+
+    with pytest.raises(Invalid, match=r"texts\.jsonl"):
+        await published(log, place, folder)
+
+    assert files(folder) == {"texts.jsonl"}
+    await place.tiles.close()
+
+
 async def test_a_file_that_was_lost_is_put_back(log: Log, place: Place, tmp_path: Path) -> None:
     folder = tmp_path / "public"
     await grow(log, 300)
