@@ -314,7 +314,7 @@ class Sealer:
     def _behind(self, seal: Seal, head: int) -> SealRefused:
         return SealRefused(
             f"this log ends at {head}, and {seal.size} events of {seal.name} were sealed, with the root"
-            f" {_shown(seal.root)} ({self._second_place}): {seal.size - head} events are lost here, and nothing is"
+            f" {_shown(seal.root)} ({self._second_place}): what came after {head} is lost here, and nothing is"
             f" signed. {_RECOVERY}"
         )
 

@@ -31,6 +31,7 @@ from verifier.states import Attested, attested_by
 FILE_LIMIT: Final = TILE_WIDTH * (2 + 65_535)
 """The most bytes that a file of a published log has: a bundle of the longest leaves."""
 
+_SQLITE: Final = b"SQLite format 3\x00"  # how every file of it begins
 _SECONDS: Final = 30.0  # how long a server may take to go on with an answer
 
 
@@ -93,7 +94,21 @@ def book_of(where: str, texts: Path | None = None) -> Book:
         return Published(files=Directory(Path(where)), texts=texts)
     if texts is not None:
         raise Invalid(f"{where} brings its texts along: leave the file of texts out")
-    return Exported(Path(where)) if Path(where).is_file() else Stored(where)
+    if Path(where).is_file():
+        if _is_database(Path(where)):
+            raise Invalid(f"{where} is a database: give the log in it by its URL, sqlite:///{where}")
+        return Exported(Path(where))
+    if ":" not in where:
+        raise Invalid(
+            f"there is no folder and no file {where}: give a published folder, an export, the URL of a log, such as"
+            " sqlite:///newsroom.db, or the address of a server or a published log, with https:// in front"
+        )
+    return Stored(where)
+
+
+def _is_database(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_SQLITE)) == _SQLITE
 
 
 @dataclass(frozen=True, slots=True)

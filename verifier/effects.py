@@ -27,7 +27,7 @@ _KNOWN: Final = {
     "on_record": "on the record",
     "documentary": "in a document",
     "first_hand": "first-hand",
-    "anonymous": "described, not named",
+    "anonymous": "described",
 }
 _SIMPLE: Final = {
     "origins.merged": "the two origins count as one",

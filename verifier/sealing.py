@@ -134,7 +134,11 @@ class Sealing:
             raise NotFound("this log is not sealed: make a key for it with `verifier init`, and start the server again")
         if seal is None or seal.size < position:
             size = seal.size if seal else 0
-            raise NotSealed(f"position {position} is not sealed yet, {size} is: ask again in a second", sealed=size)
+            raise NotSealed(
+                f"position {position} is not sealed yet, {size} is: ask again in a second, or, where no server seals"
+                " this log now, start one with its key",
+                sealed=size,
+            )
         return seal
 
 

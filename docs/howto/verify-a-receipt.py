@@ -36,10 +36,9 @@ def signed_by(vkey: str, note: str) -> list[str]:
 def root_by(at: int, size: int, leaf: str, proof: list[str]) -> bytes:
     """Return the root to which a proof leads from a leaf (RFC 6962, sections 2.1 and 2.1.1)."""
     check(type(at) is type(size) is int and 0 <= at < size, f"there is no place {at} in a tree of {size}")
+    check(bool(proof) == (size > 1), "a proof is too long or too short")
     if size == 1:
-        check(proof == [], "a proof is too long")
         return sha256(b"\0" + leaf.encode()).digest()
-    check(proof, "a proof is too short")
     half, sibling = 1 << (size - 1).bit_length() - 1, b64decode(proof[-1], validate=True)
     check(b64encode(sibling).decode() == proof[-1], "a proof is not written as base64 is")
     if at < half:
@@ -48,12 +47,13 @@ def root_by(at: int, size: int, leaf: str, proof: list[str]) -> bytes:
 
 
 sys.excepthook = lambda kind, error, _: print(f"NOT VERIFIED: {kind.__name__}: {error}", file=sys.stderr)
-path, vkey = sys.argv[1:]
-receipt = json.loads(Path(path).read_text(encoding="utf-8"))
+check(len(sys.argv) == 3 and sys.argv[2].count("+") > 1, "give two things, RECEIPT and VKEY, which is NAME+ID+KEY")
+receipt, vkey = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")), sys.argv[2]
 (name, size, root), where = signed_by(vkey, receipt["checkpoint"]), 0
 form, facts, claim, attested = [receipt[part] for part in ("format", "facts", "claim", "attestation")]
-check(facts and (form, receipt["version"], receipt["name"]) == ("claim-verifier receipt", 1, name), "no such receipt")
-told = [f"verified: {len(facts)} facts are in {name}, which has signed {size} events"]
+check(facts and (form, receipt["name"]) == ("claim-verifier receipt", name), "no such receipt")
+check(type(receipt["version"]) is int and receipt["version"] == 1, "a receipt of another version")
+told = [f"verified: {name} has signed a log of size {size}, and what is here is in it (facts: {len(facts)})"]
 told += [f"stated, not proved: the log's id is {receipt['log']!r}"] if facts[0]["position"] > 1 else []
 for fact in facts + ([attested["fact"]] if attested is not None else []):
     before, where, leaf = where, fact["position"], json.loads(fact["leaf"])
@@ -73,7 +73,7 @@ if claim is not None:
 if attested is not None:
     state, tree = json.loads(attested["state"]), root_by(*map(attested.get, ("index", "size", "state", "proof")))
     says = {"type": "statuses.attested", "root": tree.hex(), "at": attested["at"], "policy": attested["policy"]}
-    check(says == leaf["fact"], "this state was not attested")
+    check(says == leaf["fact"] and type(says["at"]) is int, "this state was not attested")
     check((state["claim"], state["position"]) == (claim["id"], facts[-1]["position"]), "another state was attested")
     told += [f"verified: {claim['id']} was attested as {state['status']} at {says['at']}, by {says['policy']}"]
 sys.stdout.reconfigure(errors="backslashreplace")

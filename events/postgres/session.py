@@ -168,7 +168,7 @@ def _explain_connecting(error: Exception, place: Place) -> LogError:
             | asyncpg.InvalidCatalogNameError()
             | asyncpg.InsufficientPrivilegeError()
         ):
-            return Invalid(f"{place.url} refuses us: {error}")
+            return Invalid(f"{place.url} refuses us: {error}; see that this database and this role are there")
         case asyncpg.ClientConfigurationError() | ValueError():
             return Invalid(f"{place.url} can't be connected to: {type(error).__name__}; check its parameters")
         case _:

@@ -202,6 +202,22 @@ def test_a_server_that_seals_is_audited_at_its_address(tmp_path: Path) -> None:
     assert not report.audited.texts
 
 
+@pytest.mark.parametrize(
+    ("where", "why"),
+    [
+        ("nothere", "there is no folder and no file nothere"),
+        ("example.org/newsroom", "with https:// in front"),
+        ("newsroom.db", "sqlite:///newsroom.db"),
+    ],
+)
+def test_what_is_no_log_is_told_with_what_to_give_instead(
+    made: Made, where: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(made.url.removeprefix("sqlite:///")).parent)
+
+    assert why in typed(where, code=1).stderr
+
+
 # --- what it can't know ----------------------------------------------------------------------------
 
 
@@ -326,7 +342,7 @@ def test_what_is_recorded_sealed_and_erased_during_an_audit_is_no_finding(
 
 
 def test_a_key_that_only_the_place_itself_names_is_said_to_be_that(made: Made) -> None:
-    assert "by the key that stands here itself: give one" in typed(made.folder).stdout
+    assert "by the key that it gives itself: give one" in typed(made.folder).stdout
 
 
 def test_another_key_than_the_one_trusted_is_a_finding(made: Made) -> None:

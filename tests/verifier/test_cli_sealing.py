@@ -260,7 +260,7 @@ def test_a_fork_says_what_was_sealed_goes_on_and_is_sealed_under_a_new_name(
     before, opened = asyncio.run(_first(new))
     assert opened.fork is not None and opened.lineage is not None
     head = parse_head(split_note(opened.fork.encode())[0])
-    assert f"goes on from {head.origin}" in said and "1 are lost" in said
+    assert f"goes on from {head.origin}" in said and "lost: 1" in said
     answer = desk.json("corroborate", claim["id"], "--source", "AFP")
     assert answer["computed"]["counts"]["support_origins"] == 1  # the AFP of before the fork, not another one
     assert [source["name"] for source in desk.json("sources")].count("AFP") == 1
@@ -332,7 +332,7 @@ def test_a_fork_checks_the_signature_by_a_key_that_is_known(
     key.unlink()
     assert "give the one that the log's auditors have" in fork(copy, new, code=1)
     assert not (tmp_path / "new.db").exists()
-    assert "1 are lost" in fork(copy, new, "--vkey", keys.vkeys[0])
+    assert "lost: 1" in fork(copy, new, "--vkey", keys.vkeys[0])
 
 
 @on_one_engine

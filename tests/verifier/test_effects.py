@@ -53,7 +53,7 @@ EFFECTS: dict[str, Row] = {
     "an unnamed support": (
         [REGISTER],
         Corroborate(source="an official", attribution="anonymous"),
-        "counted: new origin, unnamed, described, not named",
+        "counted: new origin, unnamed, described",
     ),
     "a support by a party": (
         [RegisterClaim(text="t", accuses=("the minister",))],
@@ -85,7 +85,7 @@ EFFECTS: dict[str, Row] = {
     "a denial by somebody unnamed": (
         [REGISTER],
         Deny(source="an official", attribution="anonymous"),
-        "counted: weak denial, unnamed, described, not named",
+        "counted: weak denial, unnamed, described",
     ),
     "a denial of a part": (
         [REGISTER],

@@ -202,7 +202,7 @@ def test_what_is_only_stated_is_said_to_be(given: Given, tmp_path: Path) -> None
 
     label, policy = claim["claim"]["label"], claim["claim"]["basis"]["policy"]
     assert told.stdout.splitlines() == [
-        f"verified: 3 facts are in {NAME}, which has signed {_signed(claim)} events",
+        f"verified: {NAME} has signed a log of size {_signed(claim)}, and what is here is in it (facts: 3)",
         f"stated, not proved: the log's id is {claim['log']!r}",
         f"stated, not proved: the claim stands as {label!r}, by {policy!r}",
         f"verified: {claim['claim']['id']} was attested as denied at {claim['attestation']['at']}, by {policy}",
@@ -210,7 +210,7 @@ def test_what_is_only_stated_is_said_to_be(given: Given, tmp_path: Path) -> None
     assert "Ministère" in label
     assert "stated, not proved: the log's id is 'log_another'" in of_other.stdout
     assert of_first.stdout.splitlines() == [
-        f"verified: 1 facts are in {NAME}, which has signed {_signed(given.first)} events"
+        f"verified: {NAME} has signed a log of size {_signed(given.first)}, and what is here is in it (facts: 1)"
     ]
 
 

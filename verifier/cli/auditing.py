@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from verifier.audit import Report
 
 _UNSIGNED: Final = (
-    "by no checkpoint: this agrees with itself or it doesn't, and nothing says that it is what was recorded;"
+    "by no checkpoint: nothing says that these are the events that were recorded, only whether they agree;"
     " give a checkpoint that you kept with --known"
 )
 _UNCHECKED: Final = "not checked, for want of a key: give the log's with --vkey"
@@ -124,7 +124,7 @@ def _show(report: Report, format: output.Format) -> None:
             "checkpoint": None if audited.size is None else f"{audited.size:,} events, with root {audited.root}",
             "kept before": output.counted(audited.known, "checkpoint") if audited.known else None,
             "signed by": _signers(audited) if audited.size is not None or audited.known else None,
-            "covered": f"up to {audited.covered:,}; {audited.unsealed:,} after it are not sealed"
+            "covered": f"up to {audited.covered:,}; not sealed after it: {audited.unsealed:,}"
             if audited.size is not None or audited.known
             else _UNSIGNED,
             "texts": "checked" if audited.texts else "not here, so not checked",
@@ -144,9 +144,7 @@ def _signers(audited: Audited) -> str:
         return _UNCHECKED
     names = ", ".join(dict.fromkeys(key.partition("+")[0] for key in audited.keys))
     return (
-        f"{names}, by the key that stands here itself: give one that you trust with --vkey"
-        if audited.own_keys
-        else names
+        f"{names}, by the key that it gives itself: give one that you trust with --vkey" if audited.own_keys else names
     )
 
 
@@ -165,9 +163,11 @@ def publish(
 
     async def work() -> None:
         from events.open import open_log, tiles_of
-        from events.publish import publish, publish_texts
+        from events.publish import check_apart, publish, publish_texts
 
         url = log_url(log)
+        if texts is not None:
+            check_apart(texts, folder)
         async with await open_log(url, writable=False, create=None) as opened:
             tiles = tiles_of(url)
             try:
@@ -175,7 +175,8 @@ def publish(
                     done = await publish(opened, tiles, folder, tell)
             finally:
                 await tiles.close()
-            output.tell(f"{folder}: {done.name}, {done.size:,} events, {done.files:,} files written")
+            written = output.counted(done.files, "file")
+            output.tell(f"{folder}: {done.name}, {output.counted(done.size, 'event')}, {written} written")
             if texts is not None:
                 with output.progress("writing texts") as tell:
                     await publish_texts(opened, texts, size=done.size, published=folder, progress=tell)

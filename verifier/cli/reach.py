@@ -42,7 +42,8 @@ LogOption = Annotated[
     str | None,
     typer.Option(
         "--log", "-l", metavar="URL", show_default=False,
-        help="The log: sqlite:///newsroom.db, or a server's address. Left out: VERIFIER_LOG, or verifier.toml.",
+        help="The log: sqlite:///newsroom.db, or a server's address where the command takes one."
+        " Left out: VERIFIER_LOG, verifier.toml, or newsroom.db here.",
     ),
 ]  # fmt: skip
 OutputOption = Annotated[Format, typer.Option("--output", "-o", help="How to print.")]

@@ -288,7 +288,7 @@ def fork(
         keys = _key_of(signing, target, done.log, name)
         output.tell(
             f"{shown(target)} goes on from {done.sealed.name}, of which {output.counted(done.sealed.size, 'event')}"
-            f" were sealed: {done.held:,} are here, {done.lost:,} are lost"
+            f" were sealed; here: {done.held:,}, lost: {done.lost:,}"
         )
         _tell(target, signing.path(done.log), keys)
 

@@ -102,7 +102,7 @@ HELP: Final[Mapping[str, str]] = {
     "aliases": "Another name; may be given several times.",
     "attribution": "How the speaker is known.",
     "basis": "The legal reason.",
-    "by": "Who takes it back: its source, or one who carried it.",
+    "by": "Who takes it back: its source, or one who carried it. Who puts it right: desk or source.",
     "checkable": "Whether it can be checked; an opinion or a sentence without its antecedent takes notes only.",
     "day": "The day, such as 2020-01-06.",
     "documents": "The SHA-256 of a document that bears it out, as attach prints it; may be given several times.",
