@@ -192,6 +192,8 @@ def _check_extra() -> None:
 
 
 def _no_log(url: str, scheme: str) -> Invalid:
+    if scheme in ("http", "https"):
+        return Invalid("that is the address of a server, and here the log itself is opened: give its own URL")
     # What follows the scheme may hold a password.
     shown = repr(url) if scheme in ("memory", "sqlite") else f"a URL that begins with {scheme!r}"
     return Invalid(

@@ -152,6 +152,7 @@ class Tally:
                     standing.append(said)
             elif said.latest == LATEST:
                 tally.left_out.add(said)
+        standing.sort(key=_key)  # so that every roll grows at its end
         # Every source is heard before anything is counted: so none changes sides while we count.
         for said in standing:
             if _takes_sides(said):
