@@ -21,8 +21,8 @@ class Support:
 
     __slots__ = ("group", "links", "moments", "unfirm")
 
-    def __init__(self) -> None:
-        self.group = Group({})
+    def __init__(self, number: int) -> None:
+        self.group = Group({number}, size=0, since=LATEST)
         self.moments: list[str] = []  # when each support may have been said first, in order
         self.unfirm = 0  # how many of the supports are anonymous or interested
         self.links: set[int] = set()  # the sources that speak for this origin and for another one
@@ -34,14 +34,19 @@ class Support:
 
 
 class Group:
-    """Origins that count once. `since` is the earliest moment at which one of them may have spoken."""
+    """Origins that count once, by number. `size` is how many supports they have, `since` the earliest moment at which
+    one of them may have spoken.
 
-    __slots__ = ("since", "size", "supports")
+    It names them and does not hold them: supports and group would hold each other, and a claim that is let go would
+    wait for the garbage collector, which hardly ever looks at what is old.
+    """
 
-    def __init__(self, supports: dict[int, Support]) -> None:
-        self.supports = supports
-        self.size = sum(len(support.moments) for support in supports.values())
-        self.since = min((support.moments[0] for support in supports.values()), default=LATEST)
+    __slots__ = ("numbers", "since", "size")
+
+    def __init__(self, numbers: set[int], size: int, since: str) -> None:
+        self.numbers = numbers
+        self.size = size
+        self.since = since
 
 
 class Origins:
@@ -72,7 +77,7 @@ class Origins:
 
     def has_company(self, number: int) -> bool:
         """Say whether this origin counts once with others, for which the same source speaks."""
-        return len(self._supports[number].group.supports) > 1
+        return len(self._supports[number].group.numbers) > 1
 
     def first(self, looked_at: int) -> tuple[int, ...]:
         """Return one origin for each group, by number, as far as the first few origins show them."""
@@ -124,8 +129,7 @@ class Origins:
             self._speak(said.body.source, number)
 
     def _new(self, number: int) -> Support:
-        support = self._supports[number] = Support()
-        support.group.supports[number] = support
+        support = self._supports[number] = Support(number)
         insort(self._in_order, number)
         insort(self._since, support.group.since)
         return support
@@ -147,11 +151,11 @@ class Origins:
     def _join(self, one: Group, other: Group) -> None:
         if one is other:
             return
-        if len(one.supports) > len(other.supports):
+        if len(one.numbers) > len(other.numbers):
             one, other = other, one
-        for support in one.supports.values():
-            support.group = other
-        other.supports.update(one.supports)
+        for number in one.numbers:
+            self._supports[number].group = other
+        other.numbers |= one.numbers
         other.size += one.size
         remove(self._since, one.since)
         if one.since < other.since:
@@ -185,13 +189,15 @@ class Origins:
         """Put what is left of each torn group together anew: it may have come apart."""
         for group in self._torn:
             remove(self._since, group.since)
-            left = {number for number, support in group.supports.items() if support.moments}
+            left = group.numbers & self._supports.keys()
             while left:
                 part = self._reach(left.pop())
                 left -= part
-                new = Group({number: self._supports[number] for number in part})
+                supports = [self._supports[number] for number in part]
+                size = sum(len(support.moments) for support in supports)
+                new = Group(part, size, min(support.moments[0] for support in supports))
                 insort(self._since, new.since)
-                for support in new.supports.values():
+                for support in supports:
                     support.group = new
         self._torn.clear()
 

@@ -5,6 +5,7 @@ A failing example prints the `@reproduce_failure` line that brings it back. `LAW
 
 from __future__ import annotations
 
+import gc
 import random
 
 import pytest
@@ -77,6 +78,25 @@ def test_order_and_repetition_change_nothing(history: History, shuffle: random.R
     in_order = claim_of(history.facts)
     for policy in POLICIES.values():
         assert policy.assess(claim, running).digest == policy.assess(in_order, Tally.of(in_order)).digest
+
+
+@laws
+@given(histories(), st.sampled_from(ALL))
+def test_a_claim_that_is_let_go_is_gone_without_a_collection(history: History, policy: str) -> None:
+    # The server lets claims go by the hundred thousand, and its collector hardly ever looks at what is old.
+    gc.collect()
+    gc.disable()
+    try:
+        claim, tally = Claim(CLAIM), Tally()
+        for position, fact in enumerate(history.facts, 1):
+            evolve(claim, position, fact)
+            tally = tally.follow(claim)
+            POLICIES[policy].assess(claim, tally)
+        del claim, tally
+
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 @laws
