@@ -6,9 +6,11 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from typing import Final
+
+import msgspec
 
 from bench.crash import NUMBERS_PER_CHILD, append_number
 from bench.faults.fault import Side
@@ -85,7 +87,11 @@ class Trial:
         if not heavy:
             return append_number(next(self._numbers))
         words = Wording(note=self.chance.randbytes(5_000).hex())  # can't be compressed by much
-        return [replace(event, wording=words) for _ in range(10) for event in append_number(next(self._numbers))]
+        return [
+            msgspec.structs.replace(event, wording=words)
+            for _ in range(10)
+            for event in append_number(next(self._numbers))
+        ]
 
     async def side(self, *asks: Ask) -> Side:
         """Look whether any of these stands in the log now."""
