@@ -22,6 +22,7 @@ from events.contracts import PolicyAdopted
 from events.errors import Busy, Invalid
 from events.log import Recorded
 from events.tlog import TILE_WIDTH, tile_path
+from verifier.client.address import checked, shown
 from verifier.errors import NotFound
 from verifier.garbage import no_collections, take_as_old
 from verifier.policy import policy_named
@@ -89,12 +90,12 @@ def document_of(report: Report) -> dict[str, object]:
 def book_of(where: str, texts: Path | None = None) -> Book:
     """Return what is to be audited. Raises `Invalid` where there can't be one."""
     if where.startswith(("http://", "https://")):
-        return Published(files=Site(where.rstrip("/")), texts=texts)
+        return Published(files=Site(checked(where).rstrip("/")), texts=texts)
     if Path(where).is_dir():
         return Published(files=Directory(Path(where)), texts=texts)
-    if texts is not None:
-        raise Invalid(f"{where} brings its texts along: leave the file of texts out")
     if Path(where).is_file():
+        if texts is not None:
+            raise Invalid(f"{where} brings its texts along: leave the file of texts out")
         if _is_database(Path(where)):
             raise Invalid(f"{where} is a database: give the log in it by its URL, sqlite:///{where}")
         return Exported(Path(where))
@@ -103,6 +104,8 @@ def book_of(where: str, texts: Path | None = None) -> Book:
             f"there is no folder and no file {where}: give a published folder, an export, the URL of a log, such as"
             " sqlite:///newsroom.db, or the address of a server or a published log, with https:// in front"
         )
+    if texts is not None:
+        raise Invalid("a log at its URL brings its texts along: leave the file of texts out")
     return Stored(where)
 
 
@@ -127,13 +130,14 @@ class OpenSite:
 
     def __init__(self, address: str) -> None:
         self._address = address
+        self._shown = shown(address).rstrip("/")
         self._client = httpx.Client(timeout=_SECONDS)
 
     def read(self, path: str) -> bytes | None:
         """Return a file, `None` where there is none. Raises `Busy` where the server gives no proper answer."""
-        url = f"{self._address}/{path}"
+        url = f"{self._shown}/{path}"
         try:
-            with self._client.stream("GET", url) as answer:
+            with self._client.stream("GET", f"{self._address}/{path}") as answer:
                 if answer.status_code in (404, 410):
                     return None
                 if answer.status_code != 200:
@@ -144,7 +148,7 @@ class OpenSite:
                     if len(raw) > FILE_LIMIT:
                         raise Busy(f"{url} is longer than any file of a published log")
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Busy(f"{url} can't be read: {error or type(error).__name__}; try again") from error
+            raise Busy(f"{url} can't be read: {str(error) or type(error).__name__}; try again") from error
         return bytes(raw)
 
     def versions(self, level: int | str, n: int, width: int) -> Sequence[tuple[int, bytes]]:

@@ -141,16 +141,18 @@ class _Audit:
         self._ledger = ledger
         self._follower = follower
         self._progress = progress
-        # The checkpoint was read before: a log that grows meanwhile is never behind it.
+        # The checkpoint was read before, and so is this: a log that grows meanwhile is never behind them.
+        sought = book.sought()
         # Where only a checkpoint says what belongs to the log, one that doesn't hold says nothing.
         self._head = book.head() if signed.head or not book.is_published else 0
         heads = [head for head in (signed.head, *signed.known) if head is not None]
         marks = frozenset(head.size for head in heads)
         size = signed.head.size if signed.head else self._head
-        self.scope = Scope(size=size, marks=marks, sought=book.sought())
+        self.scope = Scope(size=size, marks=marks, sought=sought)
         self._tree = Tree(book, size, marks)
         self._attesting: dict[int, bytes] = {}  # what the follower was told is attested
         self._noticed: dict[Finding, None] = {}  # each once, though what it is about may be read again
+        self._broken_off = False
         self._last = ""
         self._found = self.scope.sought in (None, "")
         self.done = Audited(
@@ -182,6 +184,7 @@ class _Audit:
 
     def _break_off(self, checked: Checked) -> None:
         """Go no further: how far a log reaches may be a lie, and take for ever."""
+        self._broken_off = True
         gap = checked.upto - checked.after
         what = f"no event stands at the first {gap:,} of these positions, and what stands behind them was not audited"
         self.done.add(Finding(kind="missing", what=what, position=checked.after + 1, upto=self._head))
@@ -194,7 +197,7 @@ class _Audit:
             match leaf.fact:
                 case TextErased(event=id, slot=slot):
                     erased.append((id, slot, position))
-                case StatusesAttested() if self._attesting.get(position) != event.leaf_raw and self._follower:
+                case StatusesAttested() if self._attesting.pop(position, None) != event.leaf_raw and self._follower:
                     what = "it attests statuses, and where the log lists what does, it stands otherwise or not at all"
                     self.done.add(Finding(kind="attestation", what=what, position=position))
         self._ledger.events(ids)
@@ -222,6 +225,8 @@ class _Audit:
         self._tree.end()
         self._learn()
         for doubt, position, slot in self._ledger.doubts(texts=self._book.has_texts):
+            if doubt == "lost or hidden" and self._broken_off:
+                continue  # what was not audited may name it
             self.done.add(Finding(kind=doubt, what=_DOUBTS[doubt].format(slot), position=position, slot=slot))
         self._compare()
         self._noticed.update(dict.fromkeys([*self._book.beside(), *self._book.noticed()]))
@@ -230,7 +235,10 @@ class _Audit:
         if self._book.log() not in (None, self.done.log):
             what = f"the place says that it is log {self._book.log()}, its first event opens {self.done.log}"
             self.done.add(Finding(kind="opening", what=what, position=1))
-        if not self._found:
+        for position in () if self._broken_off else self._attesting:
+            what = "the log lists it as what attests statuses, and no such event stands here"
+            self.done.add(Finding(kind="attestation", what=what, position=position))
+        if not self._found and not self._broken_off:
             what = f"the storage says that an event was recorded at {self.scope.sought}, and none was"
             self.done.add(Finding(kind="column", what=what))
         if self._follower is not None:

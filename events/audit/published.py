@@ -170,7 +170,7 @@ class OpenPublished:
 
     def pages(self, *, after: int, upto: int, texts: bool = True) -> Iterator[Sequence[Row]]:
         """Yield the leaves of the bundles, with the texts where there are some."""
-        beside = self._texts.after(after) if self._texts is not None else None
+        beside = self._texts.after(after) if texts and self._texts is not None else None
         page: list[Row] = []
         for n in range(after // TILE_WIDTH, -(-upto // TILE_WIDTH)):
             leaves = self._bundle(n)
@@ -203,11 +203,16 @@ class OpenPublished:
         return leaves
 
     def attesting(self, *, upto: int) -> Iterator[tuple[int, bytes]]:
-        """Yield every leaf that names the type of an attestation."""
-        for n in range(-(-upto // TILE_WIDTH)):
-            for index, leaf in enumerate(self._bundle(n)):
-                if _ATTESTED in leaf:
-                    yield n * TILE_WIDTH + index + 1, leaf
+        """Yield every leaf that names the type of an attestation, up to where the audit breaks off."""
+        for after in range(0, upto, ROWS):
+            empty = True
+            for page in self.pages(after=after, upto=min(after + ROWS, upto), texts=False):
+                for position, _, _, leaf, *_ in page:
+                    empty = False
+                    if _ATTESTED in leaf:
+                        yield position, leaf
+            if empty:
+                return
 
     def kept(self, level: int, n: int, width: int) -> Sequence[bytes]:
         """Return every published version of a tile, as far as the checkpoint covers it."""

@@ -218,6 +218,20 @@ def test_what_is_no_log_is_told_with_what_to_give_instead(
     assert why in typed(where, code=1).stderr
 
 
+@pytest.mark.parametrize(
+    "where",
+    [
+        "http://desk:geheim@127.0.0.1:1",
+        "https://desk:geheim@example.org:99999",
+        "postgresql://desk:geheim@127.0.0.1:1/desk",
+    ],
+    ids=["a server", "an address that can't be", "a database"],
+)
+@pytest.mark.parametrize("texts", [(), ("--texts", "texts.jsonl")], ids=["alone", "with texts"])
+def test_the_password_in_an_address_is_never_shown(where: str, texts: tuple[str, ...]) -> None:
+    assert "geheim" not in typed(where, *texts, code=1).output
+
+
 # --- what it can't know ----------------------------------------------------------------------------
 
 
@@ -293,6 +307,18 @@ class Fickle:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._book if name == "storage" else self._opened, name)
+
+
+def test_whoever_tells_of_an_attestation_that_the_log_does_not_hold_is_found_out(made: Made) -> None:
+    class Generous(Fickle):
+        def attesting(self, *, upto: int) -> Iterator[tuple[int, bytes]]:
+            told = list(super().attesting(upto=upto))
+            yield (told[0][0] - 1, told[0][1])
+            yield from told
+
+    done = audit(Generous(Stored(made.url), lambda leaf: [leaf]), made.trust, follower=Replay())
+
+    assert any("no such event stands here" in finding.what for finding in done.findings)
 
 
 @pytest.mark.parametrize(
@@ -379,6 +405,22 @@ def test_a_kept_checkpoint_of_another_log_or_with_a_forged_signature_is_a_findin
     for note in (other, forged):
         [finding] = found(str(made.folder), Trust(vkeys=made.vkeys, known=[Known("kept", note)]))
         assert finding.startswith("log: signature: kept: ")
+
+
+def test_a_signed_size_that_is_far_away_ends_the_audit_of_a_folder_and_does_not_stop_it(copy: Made) -> None:
+    key = new_key("example.org/newsroom")
+    (copy.folder / "checkpoint").write_bytes(sign_note(format_head("example.org/newsroom", 2**60, bytes(32)), [key]))
+
+    findings = audited(str(copy.folder), Trust(vkeys=[vkey_of(key)])).audited.findings
+
+    assert any("what stands behind them was not audited" in finding.what for finding in findings)
+
+
+def test_a_kept_checkpoint_that_is_none_is_refused_and_no_finding(made: Made, tmp_path: Path) -> None:
+    receipt = tmp_path / "receipt.json"
+    receipt.write_text('{"format": "claim-verifier receipt"}')
+
+    assert f"{receipt} is no checkpoint" in typed(made.folder, "--known", receipt, code=1).stderr
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from verifier.cli.reach import FAILED, LogOption, OutputOption, fail, log_url, r
 from verifier.errors import Invalid
 
 if TYPE_CHECKING:
-    from events.audit import Audited, Trust
+    from events.audit import Audited, Known, Trust
     from verifier.audit import Report
 
 _UNSIGNED: Final = (
@@ -76,13 +76,26 @@ def _end(report: Report, format: output.Format) -> None:
 
 
 def _trust(vkeys: list[str], known: list[Path], policy: Path | None) -> Trust:
-    from events.audit import Known, Trust
+    from events.audit import Trust
 
     return Trust(
         vkeys=vkeys,
-        known=[Known(str(path), path.read_bytes()) for path in known],
+        known=[_kept(path) for path in known],
         policy=policy.read_bytes() if policy is not None else None,
     )
+
+
+def _kept(path: Path) -> Known:
+    """Read a checkpoint that somebody kept. Raises `Invalid` for what can't ever have been one."""
+    from events.audit import Known
+    from events.tlog import TlogError, parse_head, split_note
+
+    raw = path.read_bytes()
+    try:
+        parse_head(split_note(raw)[0])
+    except TlogError as error:
+        raise Invalid(f"{path} is no checkpoint ({error}): give one as it is served at /checkpoint") from error
+    return Known(str(path), raw)
 
 
 async def _audited(where: str, trust: Trust, texts: Path | None, processes: int) -> Report:
