@@ -89,12 +89,13 @@ class Sealer:
         Raises `SealRefused` where the log doesn't continue what was signed; `Busy` where the turn was lost or another
         process signs for this name, and `OSError`, after which it may be run again; and what reading the log does.
         """
-        async with self._sealed.tiles.turn(waits) as lost, entered(self._seals.hold(self._keys.name)):
-            try:
+        try:
+            async with self._sealed.tiles.turn(waits) as lost, entered(self._seals.hold(self._keys.name)):
                 await self._begin()
                 await self._follow(lost)
-            finally:
-                self._sealed.leave()
+        finally:
+            # Not before the turn has ended: until we say why we stopped, nobody takes what is merely kept for ours.
+            self._sealed.leave()
 
     # --- beginning: what was signed before ----------------------------------------------------------------
 

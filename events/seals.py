@@ -85,7 +85,7 @@ class Seals:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise Busy(f"another process signs for {name}: this one seals once that has ended") from error
+                raise Busy(f"another process signs for {name}: end that one, or wait until it has") from error
             yield
         finally:
             os.close(descriptor)

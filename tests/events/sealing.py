@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,10 +13,10 @@ import asyncpg
 from events.keys import Keys
 from events.log import Log, Recorded
 from events.open import tiles_of
-from events.sealed import Seal, Sealed
+from events.sealed import LOOK, Seal, Sealed
 from events.sealer import Sealer
 from events.seals import Seals
-from events.tiles import CHECKPOINT, Tiles
+from events.tiles import CHECKPOINT, Lost, Tiles
 from events.tlog import new_key, tree_root
 from tests.events.making import everything, said
 from tests.postgres import Server
@@ -81,8 +81,6 @@ async def seal_all(log: Log, place: Place) -> Seal:
     running = asyncio.create_task(place.sealer(log, sealed).run())
     reached = asyncio.create_task(sealed_here(sealed, await log.head()))
     await asyncio.wait({running, reached}, return_when=asyncio.FIRST_COMPLETED)
-    if not sealed.here:  # it has refused and is about to say so; until then, what is merely kept was found
-        await asyncio.wait({running})
     for task in (running, reached):
         task.cancel()
     await asyncio.wait({running, reached})
@@ -178,6 +176,23 @@ class HeldTiles:
         if (verb, path) == (self._verb, self.slow):
             self.begun.set()
             await self.go_on.wait()
+
+
+class LingeringTiles:
+    """Tiles whose turn takes a while to end: long enough for whoever looks every `LOOK` seconds."""
+
+    def __init__(self, tiles: Tiles) -> None:
+        self._tiles = tiles
+        self.place = tiles.place
+        self.read, self.write, self.clear, self.close = tiles.read, tiles.write, tiles.clear, tiles.close
+
+    @asynccontextmanager
+    async def turn(self, waits: Callable[[], None] | None = None) -> AsyncIterator[Lost]:
+        async with self._tiles.turn(waits) as lost:
+            try:
+                yield lost
+            finally:
+                await asyncio.sleep(2 * LOOK)
 
 
 async def cut_off(postgres: Server) -> None:

@@ -31,6 +31,7 @@ from tests.events.sealing import (
     BrokenTiles,
     HeldSeals,
     HeldTiles,
+    LingeringTiles,
     Place,
     a_key,
     as_restored,
@@ -204,6 +205,7 @@ async def test_rewritten_history_is_refused_though_the_real_key_signed_it(
     async with place.tiles.turn():
         await place.tiles.write({CHECKPOINT: forged.note})
 
+    place.tiles = LingeringTiles(place.tiles)  # and nobody finds it there until we have said so
     with pytest.raises(SealRefused, match="doesn't continue"):
         await seal_all(empty, place)
 
