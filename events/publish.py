@@ -125,8 +125,10 @@ def _checkpoint_in(folder: Path) -> bytes | None:
 
 
 def _check_own(folder: Path) -> None:
-    """Check that a folder without a checkpoint is empty, but for what a first time that was cut short has left."""
-    others = sorted({path.name for path in folder.iterdir()} - {Path(VKEY).parts[0], "tile"})
+    """Check that a folder without a checkpoint is empty, but for what a first time that was cut short has left: also
+    the part of a checkpoint."""
+    names = {path.name for path in folder.iterdir()} - {Path(VKEY).parts[0], "tile"}
+    others = sorted(name for name in names if not name.startswith(f".{CHECKPOINT}."))
     if others:
         raise Invalid(f"{folder} holds {others[0]}, and whatever it holds may be served: publish into an empty folder")
 

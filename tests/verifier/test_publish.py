@@ -173,6 +173,20 @@ async def test_it_publishes_into_a_folder_of_its_own(log: Log, place: Place, tmp
     await place.tiles.close()
 
 
+async def test_a_first_time_that_was_killed_as_it_wrote_the_checkpoint_goes_on(
+    log: Log, place: Place, tmp_path: Path
+) -> None:
+    folder = tmp_path / "public"
+    folder.mkdir()
+    (folder / ".checkpoint.k3j2h1g0").write_text("example.org/newsr")
+    await grow(log, 3)
+
+    await published(log, place, folder)
+
+    assert await asyncio.to_thread(found, str(folder), Trust(vkeys=place.keys.vkeys)) == []
+    await place.tiles.close()
+
+
 async def test_a_file_that_was_lost_is_put_back(log: Log, place: Place, tmp_path: Path) -> None:
     folder = tmp_path / "public"
     await grow(log, 300)
