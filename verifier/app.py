@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from events.evidence import Snapshots
 from events.log import Log
@@ -17,6 +17,7 @@ from verifier.adopted import Adopted
 from verifier.attesting import Attester
 from verifier.feed import Feed
 from verifier.fold import Folds
+from verifier.garbage import Cache
 from verifier.handler import Handler
 from verifier.handler.deciding import Decider
 from verifier.handler.queues import Queues
@@ -53,6 +54,8 @@ class Desk:
     attester: Attester
     sealing: Sealing
     meters: Meters
+    caches: Sequence[Cache]
+    """What holds claims in memory."""
     tailer: Tailer | None
     """What hears of other processes' facts, where several may write the log."""
 
@@ -66,15 +69,18 @@ class Follower(Protocol):
 
 
 @asynccontextmanager
-async def open_desk(url: str, *, read_only: bool = False, signing: Signing | None = None) -> AsyncIterator[Desk]:
+async def open_desk(
+    url: str, *, read_only: bool = False, create: bool = True, signing: Signing | None = None
+) -> AsyncIterator[Desk]:
     """Open a log for writing, follow it with the views, and close both at the end.
 
-    A log that doesn't exist is made. With `read_only` the log is only read, by as many as like, and the views
-    are folded in memory first; one that doesn't exist is refused. A log on SQLite is written by one process:
-    raises `events.errors.LogInUse` where another one does. One on PostgreSQL is written by as many as like, and
-    one of them keeps the views for all. With `signing` it is sealed, where there is a key for it.
+    A log that doesn't exist is made, or refused without `create`. With `read_only` the log is only read, by as
+    many as like, and the views are folded in memory first; one that doesn't exist is refused. A log on SQLite is
+    written by one process: raises `events.errors.LogInUse` where another one does. One on PostgreSQL is written by
+    as many as like, and one of them keeps the views for all. With `signing` it is sealed, where there is a key for it.
     """
-    async with await open_log(url, writable=not read_only, create=None if read_only else "new") as log:
+    make: Literal["new"] | None = "new" if create and not read_only else None
+    async with await open_log(url, writable=not read_only, create=make) as log:
         tiles = tiles_of(url)
         sealing = Sealing(log, Sealed(log, tiles), signing)  # first, because a key may be refused
         tailer = await Tailer.open(log) if several(url) and not read_only else None
@@ -164,6 +170,7 @@ def assemble(
         attester=Attester(log, views, adopted),
         sealing=sealing,
         meters=meters,
+        caches=(views, folds, queries),  # the views wait for the end of a rebuild
         tailer=tailer,
     )
 

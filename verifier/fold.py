@@ -15,6 +15,7 @@ from verifier.assessment import Assessment
 from verifier.claim import Claim, evolve
 from verifier.names import Names
 from verifier.policy import Policy, Rule
+from verifier.slices import in_slices
 from verifier.tally import Tally
 
 CACHED: Final = 200_000
@@ -113,6 +114,10 @@ class Folds:
         """Forget a claim: the next to ask reads it anew."""
         if self._folds.pop(claim_id, None) is not None:
             self._held -= self._sizes.pop(claim_id, 0)
+
+    async def let_go(self) -> None:
+        """Forget every claim, bit by bit."""
+        await in_slices(list(self._folds), self.drop)
 
 
 async def catch_up(log: Log, folded: Folded, *, upto: int | None = None) -> None:

@@ -28,6 +28,7 @@ from verifier import api
 from verifier.app import Desk, open_desk
 from verifier.attesting import attesting
 from verifier.errors import Invalid, ReadOnly
+from verifier.garbage import sweeping
 from verifier.sealing import Signing
 from verifier.settings import Settings
 
@@ -60,6 +61,7 @@ async def serve(settings: Settings, ready: Ready | None = None) -> None:
             async with (
                 open_desk(settings.log, signing=Signing.of(settings)) as desk,
                 attesting(desk.attester, settings.attest_every),
+                sweeping(desk.caches),
             ):
                 app = api.build(desk, actor=settings.actor, hosts=settings.hosts, ready_lag=settings.ready_lag)
                 await Server(app, desk, ready).serve([listener])

@@ -87,6 +87,10 @@ class Generation:
         self._known.clear()
         self._held = 0
 
+    async def let_go(self) -> None:
+        """Forget the claims, bit by bit. Not while events are taken."""
+        await in_slices(list(self._claims), self._drop)
+
     # --- what events come to -------------------------------------------------------------------------
 
     async def _take_in(self, run: Sequence[Recorded], log: Log, adopted: Adopted, batch: Batch) -> None:

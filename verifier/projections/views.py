@@ -215,6 +215,11 @@ class Views:
             await self._turns.end(self._database)
         await self._database.close()
 
+    async def let_go(self) -> None:
+        """Forget the claims that are held in memory, once no rebuild is under way: they are read again."""
+        async with self._rebuilding, self._taking:
+            await self._active.let_go()
+
     # --- for whoever's turn it is --------------------------------------------------------------------
 
     async def load(self, database: Database) -> None:

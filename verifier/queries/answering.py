@@ -44,6 +44,10 @@ class Answering:
         self._wordings = Wordings(views)
         self._level = False  # whether the views have reached what was recorded before this process
 
+    async def let_go(self) -> None:
+        """Forget the claims that are held in memory."""
+        await self._folds.let_go()
+
     async def _wait(self, at_least: int | None, lenient: bool, *, within: float = WAIT) -> bool:
         """Wait for the views; say whether they are behind what was asked."""
         if at_least is None or self._views.position >= at_least:
