@@ -1,6 +1,6 @@
 """Rebuild the views of a log that goes on being read and written, and check every answer given meanwhile.
 
-    python -m bench.rebuild [--quick] [--postgres] [--events COUNT] [--writes RATE] [--reads RATE]
+    python -m bench.rebuild [--quick] [--postgres] [--events COUNT] [--writes RATE] [--reads RATE] [--open CLAIMS]
 
 A log is filled and served by real servers, each in a process of its own: one on SQLite, two on PostgreSQL, where the
 first keeps the views and the second is asked. So many facts a second are recorded (on SQLite by commands over HTTP, on
@@ -8,6 +8,10 @@ PostgreSQL by a third process that appends to the log) and so many claims and li
 is, then while the views are built anew. None of these requests may fail. Afterwards
 every claim that was answered is folded from the log as it stood at the position that its answer states, and must
 equal it: an answer comes from the old views or from the new ones, and from nothing between them.
+
+So many claims are *open* at a time, as news is: what is recorded goes round these until each has twenty statements,
+then the next ones are opened. With more open than a server holds in memory (about ten thousand), each fact has its
+claim read from the log anew, and a rebuild takes many times as long.
 
 Servers, writer, readers, the rebuild and PostgreSQL share the machine's cores.
 """
@@ -87,38 +91,47 @@ class Seen:
 # --- the log ---------------------------------------------------------------------------------------
 
 
-def facts(log_id: str, claims: Sequence[str]) -> Iterator[Proposed]:
-    """Yield facts as commands would have recorded them: every claim registered, then statements, some deny."""
-    for number, claim in enumerate(claims):
-        yield proposed(claim, f"c{number}", ClaimRegistered(), wording=Wording(text=f"Claim {number}"))
-    for number in count():
-        claim, local = claims[number % len(claims)], number // len(claims) + 1
-        source = source_id(log_id, name := f"Outlet {local}")
-        record = ClaimDenied if local % 10 == 9 else ClaimAsserted
-        yield proposed(
-            claim,
-            f"s{number}",
-            record(source=local, origin=local, occurred=DAY),
-            parties={str(local): Party(id=source, name=name)},
-            origins={str(local): Origin(id=origin_id(log_id, claim, source), label=name)},
-        )
+def claim_id(number: int) -> str:
+    """Return the id of the claim that is registered as this one."""
+    return derive("clm", "bench", str(number))
 
 
-def proposed(claim: str, key: str, fact: Any, *, wording: Wording = Wording(), **names: Any) -> Proposed:  # noqa: B008
+def facts(log_id: str, at_a_time: int) -> Iterator[Proposed]:
+    """Yield facts as commands would have recorded them: so many claims registered, then statements on each of them in
+    turn, of which some deny; then the next claims."""
+    for first in count(0, at_a_time):
+        numbers = range(first, first + at_a_time)
+        for number in numbers:
+            yield proposed(number, "registered", ClaimRegistered(), wording=Wording(text=f"Claim {number}"))
+        for local in range(1, ON_EACH + 1):
+            name = f"Outlet {local}"
+            source = source_id(log_id, name)
+            party, record = Party(id=source, name=name), ClaimDenied if local % 10 == 9 else ClaimAsserted
+            for number in numbers:
+                yield proposed(
+                    number,
+                    str(local),
+                    record(source=local, origin=local, occurred=DAY),
+                    parties={str(local): party},
+                    origins={str(local): Origin(id=origin_id(log_id, claim_id(number), source), label=name)},
+                )
+
+
+def proposed(number: int, key: str, fact: Any, *, wording: Wording = Wording(), **names: Any) -> Proposed:  # noqa: B008
     """Return a fact on a claim with the texts that a command gives it."""
     identity = Identity(actor="bench", command="f" * 64, **names)
-    stream, event = f"claim:{claim}", derive("evt", "bench", key, "0")
+    stream, event = f"claim:{claim_id(number)}", derive("evt", "bench", str(number), key)
     return Proposed(id=event, stream=stream, fact=fact, wording=wording, identity=identity)
 
 
-async def fill(url: str, events: int) -> tuple[list[str], Iterator[Proposed]]:
-    """Record facts, twenty statements on each claim; return the claims, and the facts that would come next."""
-    claims = [derive("clm", "bench", str(number)) for number in range(events // (ON_EACH + 1))]
+async def fill(url: str, events: int, at_a_time: int) -> tuple[list[str], Iterator[Proposed]]:
+    """Record facts; return the claims that were registered, and the facts that would come next."""
     async with await open_log(url) as log:
-        coming = facts(log.id, claims)
+        coming = facts(log.id, at_a_time)
         for first in range(0, events, PAGE):
             await log.append(list(islice(coming, min(PAGE, events - first))))
-    return claims, coming
+    rounds, begun = divmod(events, at_a_time * (ON_EACH + 1))
+    return [claim_id(number) for number in range(rounds * at_a_time + min(begun, at_a_time))], coming
 
 
 # --- the load --------------------------------------------------------------------------------------
@@ -219,7 +232,7 @@ async def check(url: str, seen: Seen) -> None:
                 await catch_up(log, folded, upto=position)
                 policy = adopted.at(position)
                 answer = answers[position]
-                expected = folded_answer(folded, folded.assess(policy), policy, answer["basis"])
+                expected = folded_answer(folded, folded.assess(policy), answer["basis"])
                 if answer != expected:
                     seen.failures[f"{claim} at {position} is not what its facts give"] += 1
 
@@ -238,8 +251,9 @@ def report(name: str, seen: Seen, seconds: float) -> None:
 async def measure(url: str, given: argparse.Namespace) -> bool:
     """Fill, serve, rebuild under load and check; say whether nothing failed."""
     begun = time.perf_counter()
-    claims, coming = await fill(url, given.events)
-    say(f"{given.events:,} facts recorded in {time.perf_counter() - begun:.0f} s")
+    claims, coming = await fill(url, given.events, given.open)
+    took = time.perf_counter() - begun
+    say(f"{given.events:,} facts on {len(claims):,} claims, {given.open:,} open at a time, recorded in {took:.0f} s")
     async with contextlib.AsyncExitStack() as running:
         begun = time.perf_counter()
         addresses = [await running.enter_async_context(server(url)) for _ in range(2 if given.postgres else 1)]
@@ -253,7 +267,7 @@ async def measure(url: str, given: argparse.Namespace) -> bool:
         if given.postgres:
             write = to_log(await running.enter_async_context(await open_log(url)), coming, seen)
         else:
-            write = over_http(http, claims, seen)
+            write = over_http(http, claims[-given.open :], seen)
         async with under_load(http, claims, seen, given, write):
             await asyncio.sleep(BEFORE)  # what is measured is what happens meanwhile
             seen.append(Seen())
@@ -282,6 +296,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=100_000, help="how many facts the log holds (100,000)")
     parser.add_argument("--writes", type=int, default=100, help="how many writes a second go on (100)")
     parser.add_argument("--reads", type=int, default=100, help="how many reads a second go on (100)")
+    parser.add_argument("--open", type=int, default=1_000, help="how many claims are open at a time (1,000)")
     given = parser.parse_args()
     if given.quick:
         given.events = 10_000

@@ -16,7 +16,7 @@ from verifier.slices import SLICE
 Progress = Callable[[int, int], None]
 """Told how far a rebuild is: the position it has reached, and the one it is to reach."""
 
-REST: Final = SLICE
+REST: Final = 3 * SLICE
 """How many seconds a rebuild, which nothing hurries, leaves to the others after each slice of the event loop."""
 
 BREATH: Final = 0.05
@@ -34,7 +34,7 @@ BURST_WAIT: Final = 0.2
 AT_ONCE: Final = 20 * PAGE
 """About how many events are taken at once where we are far behind: what they touch is written once."""
 
-REBUILT_AT_ONCE: Final = 2 * PAGE
+REBUILT_AT_ONCE: Final = 10 * PAGE
 """The same for a rebuild: while these are written, what the served views write has to wait."""
 
 
