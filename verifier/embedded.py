@@ -88,8 +88,12 @@ class EmbeddedPort:
         await self._opened.aclose()
 
 
-async def open_embedded(url: str, *, actor: str | None = None, read_only: bool = False) -> EmbeddedPort:
+async def open_embedded(
+    url: str, *, actor: str | None = None, read_only: bool = False, create: bool = True
+) -> EmbeddedPort:
     """Open a log in this process, or only to read it, beside the process that writes it.
+
+    Where there is none, one is made to be written; without `create` it is refused.
 
     Raises `ReadOnly` with the address where another process serves it, and `Invalid` for what is no
     log's URL.
@@ -98,7 +102,7 @@ async def open_embedded(url: str, *, actor: str | None = None, read_only: bool =
         configure("warning", "console")
     opened = AsyncExitStack()
     try:
-        desk = await opened.enter_async_context(open_desk(url, read_only=read_only))
+        desk = await opened.enter_async_context(open_desk(url, read_only=read_only, create=create))
         seen = await desk.log.head()  # so that the first question waits for views that another process left behind
     except log_errors.LogInUse as error:
         raise ReadOnly(str(error), address=error.address) from error

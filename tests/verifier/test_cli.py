@@ -315,6 +315,18 @@ def test_how_it_stood_then_and_under_another_policy(desk: Desk) -> None:
     ]  # fmt: skip
 
 
+def test_how_it_stood_then_is_shown_with_who_had_said_what_by_then(desk: Desk) -> None:
+    claim = plan(desk)
+    desk("deny", claim["id"], "--source", "Mark Esper")
+
+    then = desk("show", claim["id"], "--as-of", claim["position"]).stdout
+    now = desk("show", claim["id"], "--policy", "strict/1").stdout
+
+    assert "AFP" in then
+    assert "Mark Esper" not in then
+    assert "Mark Esper" in now
+
+
 def test_lists_are_an_array_as_json_and_one_object_a_line_as_lines(desk: Desk) -> None:
     ids = [plan(desk, text)["id"] for text in ("One", "Two", "Three")]
 
@@ -460,6 +472,24 @@ def test_a_place_without_a_log_says_what_to_do(tmp_path: Path, place: str, says:
     result = Desk(place.format(tmp_path))("claims", code=1)
 
     assert says in result.stderr
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [("deny", "abcdef", "--source", "AFP"), ("undo", "abcdef", "ghijkl"), ("update-source", "AFP", "--role", "agency"),
+     ("attest",), ("init", "--rotate"), ("init", "--retire")],
+    ids=["deny", "undo", "update-source", "attest", "rotate", "retire"],
+)  # fmt: skip
+def test_a_command_about_what_must_be_there_makes_no_log(log: str, on_log: Desk, typed: tuple[str, ...]) -> None:
+    assert "there is no log" in on_log(*typed, code=1).stderr
+    assert not Path(log.removeprefix("sqlite:///")).exists()
+
+
+def test_whoever_takes_a_statement_back_is_not_who_puts_it_right() -> None:
+    retract, correct = (CliRunner().invoke(app, [name, "--help"]).stdout for name in ("retract", "correct"))
+
+    assert "Who takes it back" in retract
+    assert "Who takes it back" not in correct
 
 
 def test_a_command_that_opens_the_log_itself_takes_no_address() -> None:

@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn
 
 import typer
@@ -63,9 +64,12 @@ def reading(log: str | None, work: Work) -> None:
     run(lambda: _with(open_for_reading, log, work))
 
 
-def writing(log: str | None, work: Work) -> None:
-    """Open a log for writing, do the work, and end the command with an exit code if there is a problem."""
-    run(lambda: _with(open_for_writing, log, work))
+def writing(log: str | None, work: Work, *, create: bool = True) -> None:
+    """Open a log for writing, do the work, and end the command with an exit code if there is a problem.
+
+    A log that isn't there is made, or refused without `create`.
+    """
+    run(lambda: _with(partial(open_for_writing, create=create), log, work))
 
 
 async def _with(opening: Callable[[Settings], Awaitable[Verifier]], log: str | None, work: Work) -> None:
@@ -106,13 +110,13 @@ async def open_for_reading(settings: Settings) -> Verifier:
     return Verifier.open(settings.log, read_only=True)
 
 
-async def open_for_writing(settings: Settings) -> Verifier:
+async def open_for_writing(settings: Settings, *, create: bool = True) -> Verifier:
     """Return a way to write to a log, not yet open: its server, where it has one, or the log itself."""
     from verifier.client import Verifier
 
     if address := await _server_that_has(settings.log):
         return Verifier(address)
-    return Verifier.open(settings.log, actor=settings.actor)
+    return Verifier.open(settings.log, actor=settings.actor, create=create)
 
 
 def served_at(log: str) -> str | None:

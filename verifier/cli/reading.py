@@ -264,8 +264,9 @@ async def _show(verifier: Verifier, claim: str, format: output.Format, **asked: 
         )
 
     output.answer(stands, format, table=table)
-    if format == "table" and not any(asked.values()):
-        said = [statement async for statement in verifier.statements(stands)]
+    if format == "table":
+        by_then = {question: asked[question] for question in ("as_of", "said_by")}  # a policy changes none of them
+        said = [statement async for statement in verifier.statements(stands, **by_then)]
         if said:
             output.console().print()
             output.table(STATEMENTS, said)

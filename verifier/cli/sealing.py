@@ -84,8 +84,13 @@ async def _init(settings: Settings, url: str, name: str | None, *, rotate: bool,
 
     _check_kept(url)
     signing = Signing.of(settings)
-    if name is not None and not await _is_there(url):
-        Seals(signing.seals).check_unused(name)  # before a log is made that couldn't be sealed under it
+    if not await _is_there(url):
+        if rotate or retire:
+            raise Invalid(
+                f"there is no log at {shown(url)}, and so no key: check the name, or make one with `verifier init`"
+            )
+        if name is not None:
+            Seals(signing.seals).check_unused(name)  # before a log is made that couldn't be sealed under it
     log_id = await _id_of(url)
     path = signing.path(log_id)
     if rotate:
@@ -352,7 +357,7 @@ def _key_of(signing: Signing, url: str, log_id: str, name: str | None) -> Keys:
     """Make the key of a log that was just forked."""
     try:
         return _new_keys(signing, log_id, name)
-    except (OSError, log_errors.Invalid) as error:
+    except (OSError, log_errors.Invalid, log_errors.Busy) as error:
         named = f" --name {name}" if name else ""
         raise Invalid(
             f"{shown(url)} holds every fact, and only its key could not be made: {error}. Mend that, and run"

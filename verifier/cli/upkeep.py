@@ -156,7 +156,7 @@ def attest(log: LogOption = None, output: OutputOption = "table") -> None:
     async def work(verifier: Verifier) -> None:
         _show_attested(await verifier.attest(), output)
 
-    writing(log, work)
+    writing(log, work, create=False)
 
 
 def _show_attested(attested: Attested, format: output.Format) -> None:

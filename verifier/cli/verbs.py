@@ -13,6 +13,7 @@ import re
 import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -40,8 +41,8 @@ from verifier.naming import is_id
 if TYPE_CHECKING:
     from verifier.client import Verifier
 
-On = Literal["claim", "new claim", "claim, story or source"]
-"""What a verb is about: a claim; a claim, or the text of a new one; any of three."""
+On = Literal["claim", "new claim", "claim or story", "claim, story or source"]
+"""What a verb is about: a claim; a claim, or the text of a new one; any of two or three."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,11 @@ class Verb:
         """The name of the command: the verb's own, as it is typed."""
         return self.called or self.command.verb.replace("_", "-")
 
+    @property
+    def begins(self) -> bool:
+        """Whether it may be the first thing that is recorded in a log: it is about nothing that must be there."""
+        return self.on == "new claim" or (self.on is None and self.command is not commands.UpdateSource)
+
 
 VERBS: Final = (
     Verb(command=commands.RegisterClaim, on=None, by_position=("text",),
@@ -73,8 +79,8 @@ VERBS: Final = (
     Verb(command=commands.Correct, by_position=("statement",)),
     Verb(command=commands.WithdrawStatement, by_position=("statement",), called="undo"),
     Verb(command=commands.Attribute, by_position=("statement",)),
-    Verb(command=commands.MergeOrigins, on="claim, story or source"),
-    Verb(command=commands.SplitOrigins, on="claim, story or source", by_position=("merge",)),
+    Verb(command=commands.MergeOrigins, on="claim or story"),
+    Verb(command=commands.SplitOrigins, on="claim or story", by_position=("merge",)),
     Verb(command=commands.Attach, by_position=("file",)),
     Verb(command=commands.Adjudicate, by_position=("verdict",)),
     Verb(command=commands.WithdrawVerdict),
@@ -102,7 +108,7 @@ HELP: Final[Mapping[str, str]] = {
     "aliases": "Another name; may be given several times.",
     "attribution": "How the speaker is known.",
     "basis": "The legal reason.",
-    "by": "Who takes it back: its source, or one who carried it. Who puts it right: desk or source.",
+    "by": "Who puts it right.",
     "checkable": "Whether it can be checked; an opinion or a sentence without its antecedent takes notes only.",
     "day": "The day, such as 2020-01-06.",
     "documents": "The SHA-256 of a document that bears it out, as attach prints it; may be given several times.",
@@ -162,6 +168,7 @@ HELP: Final[Mapping[str, str]] = {
     "via": "Who carried it to us, other than the source; may be given several times, the one next to the source last.",
     "Attach.statement": "The statement that the document bears out, by its event's id or the end of it.",
     "Publish.address": "Where we used the claim, as an address.",
+    "Retract.by": "Who takes it back: its source, or one who carried it.",
     "Split.into": "The claims that go on, by their ids or the ends of them.",
     "UpdateSource.source": "The source, by its name or id.",
 }  # fmt: skip
@@ -289,7 +296,7 @@ def _function(verb: Verb) -> Callable[..., None]:
     flags = tuple(flags_of(verb))
 
     def record(*, log: str | None, output: Format, what_if: bool = False, **given: Any) -> None:
-        opening = reading if what_if else writing
+        opening = reading if what_if else partial(writing, create=verb.begins)
         opening(log, lambda verifier: _record(verifier, verb, given, output, what_if=what_if))
 
     record.__name__ = verb.name

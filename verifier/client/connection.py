@@ -29,6 +29,7 @@ class Connection:
         token: str | None = None,
         actor: str | None = None,
         read_only: bool = False,
+        create: bool = True,
         timeout: float = 30.0,
         idle_timeout: float = 45.0,
     ) -> None:
@@ -37,12 +38,14 @@ class Connection:
         `timeout` is the time in which a call is settled, with all its attempts; `idle_timeout` the time
         after which a silent feed is taken for dead (a server sends something every 15 s). `actor` says
         who writes into a log that is opened in this process; a server knows that by itself. With
-        `read_only` such a log is only read, while another process may write it.
+        `read_only` such a log is only read, while another process may write it; without `create` one that
+        isn't there is refused, not made.
         """
         self._url = url
         self._token = token
         self._actor = actor
         self._read_only = read_only
+        self._create = create
         self._timeout = timeout
         self._idle_timeout = idle_timeout
         self._opened: Port | None = None
@@ -56,12 +59,21 @@ class Connection:
         token: str | None = None,
         actor: str | None = None,
         read_only: bool = False,
+        create: bool = True,
         timeout: float = 30.0,
         idle_timeout: float = 45.0,
     ) -> Self:
         """Name a log by URL: a server's address, `memory:` or `sqlite:///newsroom.db`. To be used with
         `async with`, which opens it."""
-        return cls(url, token=token, actor=actor, read_only=read_only, timeout=timeout, idle_timeout=idle_timeout)
+        return cls(
+            url,
+            token=token,
+            actor=actor,
+            read_only=read_only,
+            create=create,
+            timeout=timeout,
+            idle_timeout=idle_timeout,
+        )
 
     async def __aenter__(self) -> Self:
         """Open the log. A server is not asked before the first call.
@@ -97,7 +109,7 @@ class Connection:
         # The one declared exception to the imports: embedded brings in everything that a server has.
         from verifier.embedded import open_embedded
 
-        return await open_embedded(self._url, actor=self._actor, read_only=self._read_only)
+        return await open_embedded(self._url, actor=self._actor, read_only=self._read_only, create=self._create)
 
     @property
     def _port(self) -> Port:
