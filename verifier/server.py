@@ -24,7 +24,7 @@ from starlette.types import ASGIApp
 
 from events import errors as log_errors
 from events.open import announce
-from verifier import api
+from verifier import api, dashboard
 from verifier.app import Desk, open_desk
 from verifier.attesting import attesting
 from verifier.errors import Invalid, ReadOnly
@@ -63,7 +63,13 @@ async def serve(settings: Settings, ready: Ready | None = None) -> None:
                 attesting(desk.attester, settings.attest_every),
                 sweeping(desk.caches),
             ):
-                app = api.build(desk, actor=settings.actor, hosts=settings.hosts, ready_lag=settings.ready_lag)
+                app = api.build(
+                    desk,
+                    actor=settings.actor,
+                    hosts=settings.hosts,
+                    ready_lag=settings.ready_lag,
+                    pages=dashboard.routes(desk),
+                )
                 await Server(app, desk, ready).serve([listener])
         except log_errors.LogInUse as error:
             raise ReadOnly(str(error), address=error.address) from error

@@ -14,7 +14,9 @@ from verifier.queries.claims import (
     changes_of,
     claim_answers,
     claim_row,
+    claims_by_status,
     claims_where,
+    latest_changes,
 )
 from verifier.queries.past import folded_answer, statement_answers
 from verifier.queries.sources import same_sources
@@ -202,6 +204,22 @@ class AboutClaims(Answering):
             return {**page, **_as_of(then), "position": max(upto, after)}
 
         return await self._read(read)
+
+    async def latest_changes(
+        self, *, limit: int = 20, at_least: int | None = None, lenient: bool = False
+    ) -> Answer:  # fmt: skip
+        """Return the last changes, the latest first; `position` is that of the views, after which a feed goes on."""
+        behind = await self._wait(at_least, lenient)
+
+        def read(reading: Reading) -> Answer:
+            items = change_answers(reading, latest_changes(reading, limit), self._log.id)
+            return self._page(reading, "latest changes", items, [], behind)
+
+        return await self._read(read)
+
+    async def by_status(self) -> dict[str, int]:
+        """Return how many claims have which status."""
+        return await self._read(claims_by_status)
 
 
 def _as_of(then: Rests | None) -> Answer:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, Select, bindparam, select
+from sqlalchemy import ColumnElement, Row, Select, bindparam, func, select
 
 from events.contracts import Origin, Party, Wording
 from verifier import render
@@ -72,6 +72,12 @@ def conditions(
     if sources is not None:
         sides = tables.source_claims
         yield claims.c.id.in_(select(sides.c.claim).where(sides.c.source.in_(sources), sides.c.statements > 0))
+
+
+def claims_by_status(reading: Reading) -> dict[str, int]:
+    """Count the claims by their status."""
+    status = reading.tables.claims.c.status
+    return {row[0]: row[1] for row in reading.connection.execute(select(status, func.count()).group_by(status))}
 
 
 def claim_row(reading: Reading, id: str) -> Row[Any] | None:
@@ -141,6 +147,13 @@ def changes_of(reading: Reading, claim: str, after: int, limit: int, upto: int) 
     changes = reading.tables.changes
     wanted = _changes(reading).where(changes.c.claim == claim, changes.c.position > after, changes.c.position <= upto)
     return reading.connection.execute(wanted.order_by(changes.c.position).limit(limit)).all()
+
+
+def latest_changes(reading: Reading, limit: int) -> Sequence[Row[Any]]:
+    """Return the last changes of all claims, the latest first."""
+    changes = reading.tables.changes
+    wanted = _changes(reading).order_by(changes.c.position.desc(), changes.c.claim).limit(limit)
+    return reading.connection.execute(wanted).all()
 
 
 def change_answers(reading: Reading, rows: Sequence[Row[Any]], log_id: str) -> list[Answer]:

@@ -1,0 +1,73 @@
+"""Data to HTML: the templates, and what they can say that plain Jinja can't.
+
+Everything is escaped. Texts from outside are isolated by `<bdi dir="auto">`, and in our own sentences, where such
+texts stand among ours, the characters that turn the direction of writing are left out.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from verifier.dashboard.page import Data, Page
+from verifier.dashboard.statics import statics
+
+STATUSES: Final = (
+    "unassessed", "asserted", "corroborated", "disputed", "denied", "retracted", "withdrawn", "merged", "split",
+)  # fmt: skip
+"""Every status, in the order of the tiles."""
+
+_TURNS: Final = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)))
+
+
+def draw(template: str, data: Data, *, page: Page | None = None, json: str | None = None) -> str:
+    """Draw data with a template. `json` is the address of the same data as JSON."""
+    return _environment().get_template(f"{template}.html").render(data, page=page, json=json)
+
+
+@cache
+def _environment() -> Environment:
+    from verifier.dashboard.pages import NAVIGATION  # here, because the table's modules may draw
+
+    environment = Environment(
+        loader=PackageLoader("verifier.dashboard"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters |= {"sentence": sentence, "moment": moment, "segment": segment, "query": query}
+    environment.globals |= {
+        "navigation": NAVIGATION,
+        "static": {name: file.path for name, file in statics().items()},
+        "statuses": STATUSES,
+    }
+    return environment
+
+
+def sentence(text: str) -> str:
+    """Return a sentence of ours without what would turn the direction of what stands after a name in it."""
+    return text.translate(_TURNS)
+
+
+def moment(written: str) -> str:
+    """Return a recorded time as people read it, in UTC."""
+    at = datetime.fromisoformat(written).astimezone(UTC)
+    return f"{at.day} {at:%B %Y, %H:%M} UTC"
+
+
+def segment(text: str) -> str:
+    """Return a text as one segment of an address."""
+    return quote(text, safe="")
+
+
+def query(given: dict[str, Any], **more: Any) -> str:
+    """Return parameters as the end of an address, with `more` in place of those of the same name; `None` says
+    nothing."""
+    said = {name: value for name, value in {**given, **more}.items() if value not in (None, "")}
+    return f"?{urlencode(said)}" if said else "?"
