@@ -220,7 +220,8 @@ class Event(Answer):
 
 class Statement(Answer):
     """One statement of a claim, and what became of it: `standing` is counted, set_aside, superseded,
-    retracted, corrected, attributed, withdrawn or note. `as_party` is what its source is to the claim."""
+    retracted, corrected, attributed, withdrawn or note. `as_party` is what its source is to the claim; `counts_as` is
+    the origin as which its own counts, since origins were merged."""
 
     event: str
     claim: str
@@ -237,6 +238,7 @@ class Statement(Answer):
     carries: bool = False
     origin: int | None
     origin_label: str | None
+    counts_as: int | None = None
     attribution: str | None
     extent: str | None
     as_party: str = "unknown"

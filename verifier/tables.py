@@ -6,6 +6,7 @@ names           whom and what a claim's local numbers mean
 source_claims   on which side of which claim a source stands, and how often
 contradictions  which claims say of another one that both can't stand
 alike           which sources of a claim have names that look alike
+publications    where a claim was used, and whether that still stands
 sources         who is talked about
 stories         what gathers claims
 views           how far each set of tables is, and which of them is served
@@ -31,10 +32,10 @@ from sqlalchemy import delete as delete_from
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import AutoString, Field, SQLModel
 
-SHAPE: Final = 2
+SHAPE: Final = 3
 """Which tables and columns there are. Tables of another shape can't be read, so they are made anew."""
 
-CONTENT: Final = 2
+CONTENT: Final = 3
 """What the columns hold. Tables of another content are served until the new ones have caught up."""
 
 BLOCK: Final = 50
@@ -140,6 +141,18 @@ class AlikeRow(SQLModel, table=True):
     other: str = Field(primary_key=True)
 
 
+class PublicationRow(SQLModel, table=True):
+    """Where a claim was used: the event that says so, its position, and what had been `seen` of the claim; `live`
+    until it was taken down or put right."""
+
+    __tablename__: ClassVar[str] = "publications"
+    claim: str = Field(primary_key=True)
+    event: str = Field(primary_key=True)
+    position: int = Field(sa_type=BigInteger)
+    seen: int = Field(sa_type=BigInteger)
+    live: bool
+
+
 class SourceRow(SQLModel, table=True):
     """A source that the log mentions. Only a registered one has a name here: the others are named in
     `source_claims`, so that erasing those leaves nothing behind."""
@@ -166,12 +179,18 @@ class StoryRow(SQLModel, table=True):
 
 
 _INDEXES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
-    "claims": (("registered_at",), ("story", "text_key"), ("status", "registered_at")),
+    "claims": (
+        ("registered_at", "attention"),  # counts and finds reasons without a look at the rows
+        ("story", "text_key"),
+        ("status", "registered_at"),
+        ("position",),
+    ),
     "changes": (("claim", "position"),),
     "names": (),
     "source_claims": (("last_word", "source", "name"),),  # by claim it is only searched when a text is erased
     "contradictions": (("other",),),
     "alike": (),
+    "publications": (("live",),),
     "sources": (("same_as",), ("last_word",)),
     "stories": (("position",),),
 }
@@ -205,6 +224,7 @@ class TableSet:
         self.source_claims = self._table("source_claims")
         self.contradictions = self._table("contradictions")
         self.alike = self._table("alike")
+        self.publications = self._table("publications")
         self.sources = self._table("sources")
         self.stories = self._table("stories")
         self.upserts: dict[str, str] = {
@@ -214,6 +234,7 @@ class TableSet:
             "source_claims": self._sql(self._upsert(self.source_claims)),
             "contradictions": self._sql(self._upsert(self.contradictions)),
             "alike": self._sql(self._insert(self.alike).on_conflict_do_nothing()),
+            "publications": self._sql(self._upsert(self.publications)),
             "sources": self._sql(self._upsert_source()),
             "mentions": self._sql(self._insert(self.sources).on_conflict_do_nothing()),
             "stories": self._sql(self._upsert(self.stories, keep=("position",))),

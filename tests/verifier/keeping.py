@@ -20,7 +20,14 @@ async def rows(of: Views) -> dict[str, Any]:
         tables = reading.tables
         held = {
             table.name.rpartition("_")[0]: sorted(map(tuple, reading.connection.execute(select(table))))
-            for table in (tables.changes, tables.sources, tables.stories, tables.contradictions, tables.alike)
+            for table in (
+                tables.changes,
+                tables.sources,
+                tables.stories,
+                tables.contradictions,
+                tables.alike,
+                tables.publications,
+            )
         }
         held["claims"] = sorted(map(tuple, reading.connection.execute(select(tables.claims))))
         sides = tables.source_claims

@@ -24,9 +24,11 @@ STATUSES: Final = (
 _TURNS: Final = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)))
 
 
-def draw(template: str, data: Data, *, page: Page | None = None, json: str | None = None) -> str:
+def draw(
+    template: str, data: Data, *, page: Page | None = None, json: str | None = None, kind: str = "html"
+) -> str:  # fmt: skip
     """Draw data with a template. `json` is the address of the same data as JSON."""
-    return _environment().get_template(f"{template}.html").render(data, page=page, json=json)
+    return _environment().get_template(f"{template}.{kind}").render(data, page=page, json=json)
 
 
 @cache
@@ -41,7 +43,15 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.filters |= {"sentence": sentence, "moment": moment, "segment": segment, "query": query}
+    environment.filters |= {
+        "sentence": sentence,
+        "moment": moment,
+        "said": said,
+        "segment": segment,
+        "query": query,
+        "bytes": size,
+        "words": words,
+    }
     environment.globals |= {
         "navigation": NAVIGATION,
         "static": {name: file.path for name, file in statics().items()},
@@ -59,6 +69,34 @@ def moment(written: str) -> str:
     """Return a recorded time as people read it, in UTC."""
     at = datetime.fromisoformat(written).astimezone(UTC)
     return f"{at.day} {at:%B %Y, %H:%M} UTC"
+
+
+def said(occurred: Data | None) -> tuple[str, str | None]:
+    """Return when something was said, as people read it, and, where that is one moment, the moment; all in UTC."""
+    occurred = occurred or {}
+    earliest, latest = occurred.get("earliest"), occurred.get("latest")
+    precision = occurred.get("precision", "instant")
+    if precision == "unknown":
+        return "at an unknown time", None
+    if earliest is None or latest is None:
+        return "when it was recorded", None
+    if precision == "instant":
+        return moment(earliest), earliest
+    first, last = (datetime.fromisoformat(bound).astimezone(UTC) for bound in (earliest, latest))
+    days = [f"{day.day} {day:%B %Y}" for day in (first, last)]
+    return days[0] if days[0] == days[1] else f"between {days[0]} and {days[1]}", None
+
+
+def words(name: str) -> str:
+    """Return a word of the log, such as `on_record` or `claim.denied`, as people write it."""
+    return name.replace("_", " ").replace(".", " ")
+
+
+def size(count: int) -> str:
+    """Return a number of bytes as people read it."""
+    if count < 1_000:
+        return f"{count} bytes"
+    return f"{count / 1e3:.0f} kB" if count < 1e6 else f"{count / 1e6:.1f} MB"
 
 
 def segment(text: str) -> str:

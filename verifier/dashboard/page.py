@@ -20,7 +20,8 @@ Data = dict[str, Any]
 class Page:
     """A page for people. Its `.json` twin stands at `twin` and gives the same data.
 
-    `name` is that of the template and of the entry in the navigation; the data have a `title`.
+    `name` is that of the template and of the entry in the navigation; the data have a `title`. `remembers` is a
+    parameter that the browser keeps for the log, and gives back where the address doesn't say it.
     """
 
     path: str
@@ -28,6 +29,7 @@ class Page:
     about: str
     ask: Callable[[Desk, Asked], Awaitable[Data]]
     params: type[Any] = Params
+    remembers: str | None = None
 
     @property
     def twin(self) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from verifier.dashboard import claim, live
+from verifier.dashboard import audit, claim, desk, live, search, source, story
 
-PAGES: Final = (live.PAGE, claim.PAGE)
-"""Every page, in the order of the navigation."""
+PAGES: Final = (
+    desk.PAGE, live.PAGE, story.STORIES, source.SOURCES, search.PAGE, audit.PAGE, claim.PAGE, story.PAGE, source.PAGE,
+)  # fmt: skip
+"""Every page; those without an id are the navigation, in this order."""
 
 NAVIGATION: Final = tuple(page for page in PAGES if "{" not in page.path)
 """The pages that stand at the head of every page."""

@@ -21,13 +21,14 @@ from verifier.api import edge
 from verifier.api.endpoints import Endpoint
 from verifier.api.reading import query_of, seen_of
 from verifier.app import Desk
+from verifier.dashboard import badge
 from verifier.dashboard.drawing import draw
 from verifier.dashboard.page import Data, Page, params_of
 from verifier.dashboard.pages import PAGES
 from verifier.dashboard.statics import Static, statics
 from verifier.errors import Problem
 from verifier.handler.appending import translate
-from verifier.parameters import Asked
+from verifier.parameters import Asked, Params
 
 HTML: Final = "text/html"
 
@@ -48,6 +49,7 @@ HEADERS: Final = {
 """What every page and its data are sent with."""
 
 _FOR_EVER: Final = {**HEADERS, "cache-control": "public, max-age=31536000, immutable"}
+_YEAR: Final = 31_536_000  # seconds
 _SMALL: Final = 1_000  # bytes that are not worth compressing
 
 
@@ -55,6 +57,8 @@ def routes(desk: Desk) -> Sequence[BaseRoute]:
     """Return the routes of the dashboard of a desk."""
     return [
         *(Named(static.path, _static(static)) for static in statics().values()),
+        Named("/seen", _seen(desk)),
+        Named(badge.PATH, _badge(desk)),
         *(Named(page.twin, _data(desk, page)) for page in PAGES),  # first: no id ends in `.json`
         *(Named(page.path, _page(desk, page)) for page in PAGES),
     ]
@@ -97,12 +101,42 @@ async def _ask(desk: Desk, page: Page, request: Request) -> Data:
 
     Raises a `Problem`.
     """
-    params = params_of(page, query_of(request))
+    given = query_of(request)
+    if page.remembers is not None and page.remembers not in given:
+        given |= {page.remembers: _remembered(request, desk)}
+    params = params_of(page, given)
     try:
         seen = max(seen_of(request) or 0, await desk.log.head())
         return await page.ask(desk, Asked(ids=request.path_params, params=params, seen=seen))
     except log_errors.LogError as error:
         raise translate(error, "") from error
+
+
+# --- what a browser remembers ----------------------------------------------------------------------
+
+
+def _cookie(desk: Desk) -> str:
+    """Return the name of the cookie of a log: servers of other logs on the same machine have others."""
+    return f"seen-{desk.log.id[-12:]}"
+
+
+def _remembered(request: Request, desk: Desk) -> str:
+    """Return the position that the reader has seen, by their browser; nothing where it makes no sense (any more)."""
+    given = request.cookies.get(_cookie(desk), "")
+    return given if given.isascii() and given.isdecimal() and len(given) < 16 else ""
+
+
+def _seen(desk: Desk) -> Endpoint:
+    """Make the endpoint that has the browser remember up to where its reader has seen the changes."""
+
+    async def endpoint(request: Request) -> Response:
+        given = request.query_params.get("position", "")
+        response = Response(status_code=303, headers={**HEADERS, "location": "/"})
+        if given.isascii() and given.isdecimal() and int(given[:16]) <= await desk.log.head():
+            response.set_cookie(_cookie(desk), given, max_age=_YEAR, httponly=True, samesite="lax")
+        return response
+
+    return endpoint
 
 
 def _twin_of(page: Page, request: Request) -> str:
@@ -116,6 +150,18 @@ def on_problem(problem: Problem, request: Request) -> Response:
     status = edge.STATUS[type(problem)]
     data = {"title": problem.title, "problem": problem, "status": status, "request": request.scope["request_id"]}
     return respond(request, draw("problem", data), status=status)
+
+
+def _badge(desk: Desk) -> Endpoint:
+    """Make the endpoint of a claim's badge, which pages elsewhere may show."""
+
+    async def endpoint(request: Request) -> Response:
+        asked = Asked(ids=request.path_params, params=Params(), seen=await desk.log.head())
+        body = draw("badge", await badge.badge(desk, asked), kind="svg")
+        headers = {**HEADERS, "cross-origin-resource-policy": "cross-origin", "cache-control": "no-cache"}
+        return Response(body, headers=headers, media_type="image/svg+xml")
+
+    return endpoint
 
 
 def _static(static: Static) -> Endpoint:

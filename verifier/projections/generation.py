@@ -230,6 +230,7 @@ class Generation:
             ("source_claims", batch.sides),
             ("contradictions", batch.contradictions),
             ("alike", batch.alike),
+            ("publications", batch.publications),
             ("sources", list(batch.sources.values())),
             ("mentions", [mention(source) for source in sorted(batch.mentions)]),
             ("stories", list(batch.stories.values())),

@@ -11,8 +11,10 @@ from events.contracts import (
     AdjudicationWithdrawn,
     ClaimAdjudicated,
     ClaimLinked,
+    ClaimPublished,
     ClaimRegistered,
     ClaimUnlinked,
+    ClaimUnpublished,
     Fact,
     Identity,
     Party,
@@ -62,6 +64,7 @@ class Batch:
     sides: list[Row] = field(default_factory=list)
     contradictions: list[Row] = field(default_factory=list)
     alike: list[Row] = field(default_factory=list)
+    publications: list[Row] = field(default_factory=list)
     sources: dict[str, Row] = field(default_factory=dict)
     mentions: set[str] = field(default_factory=set)
     stories: dict[str, Row] = field(default_factory=dict)
@@ -74,12 +77,14 @@ class Batch:
 class Followed:
     """A claim as the views follow it: folded, with the status that its last change left.
 
-    `counted` is how many events a bounded cache has counted of it. `_renamed`, `_moved`, `_linked` and `_alike`
-    are the blocks of names, the sides, the contradicted claims and the pairs of sources that changed since its
-    rows were made.
+    `counted` is how many events a bounded cache has counted of it. `_renamed`, `_moved`, `_linked`, `_alike` and
+    `_used` are the blocks of names, the sides, the contradicted claims, the pairs of sources and the publications that
+    changed since its rows were made.
     """
 
-    __slots__ = ("_alike", "_linked", "_moved", "_named", "_renamed", "_sides", "counted", "folded", "id", "status")
+    __slots__ = (
+        "_alike", "_linked", "_moved", "_named", "_renamed", "_sides", "_used", "counted", "folded", "id", "status",
+    )  # fmt: skip
 
     def __init__(self, folded: Folded, policy: Policy) -> None:
         self.id = folded.claim.id
@@ -91,6 +96,7 @@ class Followed:
         self._moved: set[tuple[str, str]] = set()
         self._linked: set[str] = set()
         self._alike: set[tuple[str, str]] = set()
+        self._used: set[str] = set()
         self._named: dict[str, dict[str, str]] = {}  # names by source, by their last word
         for party in folded.names.parties.values():
             self._meet(party)
@@ -112,6 +118,7 @@ class Followed:
         self.folded.apply((event,))
         self._take_side(event, anew=late or isinstance(event.leaf.fact, _REARRANGES))
         self._take_link(event.leaf.fact)
+        self._take_use(event)
         self.judge(event, policy, batch)
 
     def judge(self, cause: Recorded, policy: Policy, batch: Batch) -> None:
@@ -144,7 +151,8 @@ class Followed:
         batch.mentions.update([source for source, _side in self._moved])
         batch.contradictions += [self._contradiction(other) for other in self._linked]
         batch.alike += [{"claim": self.id, "one": one, "other": other} for one, other in self._alike]
-        for changed in (self._renamed, self._moved, self._linked, self._alike):
+        batch.publications += [self._publication(used) for used in self._used]
+        for changed in (self._renamed, self._moved, self._linked, self._alike, self._used):
             changed.clear()
 
     def everything(self) -> None:
@@ -208,6 +216,16 @@ class Followed:
         links = [id for id, link in claim.links.items() if link.kind == "contradicts" and link.to == other]
         return {"claim": self.id, "other": other, "links": len(set(links) - claim.links_gone)}
 
+    def _publication(self, event: str) -> Row:
+        claim = self.folded.claim
+        return {
+            "claim": self.id,
+            "event": event,
+            "position": claim.events[event],
+            "seen": claim.publications[event].seen,
+            "live": event not in claim.publications_gone,
+        }
+
     def _name(self, identity: Identity | None) -> bool:
         """Mark the names that are new; say whether somebody mentioned before is named only now, because the
         first text that named them was erased."""
@@ -237,6 +255,15 @@ class Followed:
         link = self.folded.claim.links.get(fact.link) if isinstance(fact, ClaimUnlinked) else fact
         if isinstance(link, ClaimLinked) and link.kind == "contradicts":
             self._linked.add(link.to)
+
+    def _take_use(self, event: Recorded) -> None:
+        match event.leaf.fact:
+            case ClaimPublished():
+                self._used.add(event.leaf.id)
+            case ClaimUnpublished(publication=used):
+                self._used.add(used)
+            case _:
+                pass
 
     def _take_side(self, event: Recorded, *, anew: bool) -> None:
         fact = event.leaf.fact

@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from verifier.projections import Reading
 from verifier.queries.answering import LAST, Answering
+from verifier.queries.attention import claims_by_attention
 from verifier.queries.claims import (
     Answer,
     change_answers,
@@ -17,8 +18,10 @@ from verifier.queries.claims import (
     claims_by_status,
     claims_where,
     latest_changes,
+    quiet_claims,
+    recalled_uses,
 )
-from verifier.queries.past import folded_answer, statement_answers
+from verifier.queries.past import folded_answer, position_of, statement_answers
 from verifier.queries.sources import same_sources
 from verifier.queries.then import Rests, Wanted, claims_then, history_under
 
@@ -206,20 +209,60 @@ class AboutClaims(Answering):
         return await self._read(read)
 
     async def latest_changes(
-        self, *, limit: int = 20, at_least: int | None = None, lenient: bool = False
-    ) -> Answer:  # fmt: skip
-        """Return the last changes, the latest first; `position` is that of the views, after which a feed goes on."""
+        self, *, after: int = 0, limit: int = 20, at_least: int | None = None, lenient: bool = False
+    ) -> Answer:
+        """Return the last changes after a position, the latest first, and how many there are in `total`; a feed goes
+        on after `position`."""
         behind = await self._wait(at_least, lenient)
 
         def read(reading: Reading) -> Answer:
-            items = change_answers(reading, latest_changes(reading, limit), self._log.id)
-            return self._page(reading, "latest changes", items, [], behind)
+            rows, total = latest_changes(reading, after, limit)
+            page = self._page(reading, "latest changes", change_answers(reading, rows, self._log.id), [], behind)
+            return {**page, "total": total}
 
         return await self._read(read)
 
     async def by_status(self) -> dict[str, int]:
         """Return how many claims have which status."""
         return await self._read(claims_by_status)
+
+    async def by_attention(self) -> dict[str, int]:
+        """Return how many claims somebody should look at, by the reason."""
+        return await self._read(claims_by_attention)
+
+    async def quiet(self, *, since: int | str, limit: int = 20) -> Answer:
+        """Return the claims that take facts and had none after a position or time, the latest touched first, and how
+        many there are in `total`."""
+        position = await position_of(self._log, since)
+
+        def read(reading: Reading) -> Answer:
+            rows, total = quiet_claims(reading, position, limit)
+            page = self._page(reading, "quiet", claim_answers(reading, rows, self._log.id), [], False)
+            touched = {row.id: row.recorded_at for row in rows}
+            return {**page, "total": total, "touched": touched}
+
+        return await self._read(read)
+
+    async def recalled_uses(self, *, limit: int = 20) -> Answer:
+        """Return the publications whose claim was recalled since what they saw of it, and that nobody has taken down or
+        put right: the latest recalled first, and how many there are in `total`."""
+
+        def read(reading: Reading) -> Answer:
+            rows, total = recalled_uses(reading, limit)
+            claims = {row.claim: found for row in rows for found in self._claim(reading, row.claim)}
+            items = [
+                {
+                    "publication": row.event,
+                    "position": row.position,
+                    "seen": row.seen,
+                    "recalled_at": row.recalled_at,
+                    "claim": claims[row.claim],
+                }
+                for row in rows
+            ]
+            return {**self._page(reading, "recalled uses", items, [], False), "total": total}
+
+        return await self._read(read)
 
 
 def _as_of(then: Rests | None) -> Answer:

@@ -9,6 +9,7 @@ as it stands now.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from functools import lru_cache
 from typing import Any, Final
@@ -43,6 +44,21 @@ def needs_attention(tables: TableSet, reason: str) -> ColumnElement[bool]:
             return _has_names_alike(tables)
         case _:
             return claims.c.attention.contains(f",{reason},", autoescape=True)
+
+
+def claims_by_attention(reading: Reading) -> dict[str, int]:
+    """Count the claims that somebody should look at by the reason; one claim may have several."""
+    claims = reading.tables.claims
+    counts: Counter[str] = Counter()
+    for reasons, of_claims in reading.connection.execute(
+        select(claims.c.attention, func.count()).group_by(claims.c.attention)
+    ):
+        for reason in filter(None, reasons.split(",")):
+            counts[reason] += of_claims
+    for reason in BESIDE:
+        wanted = select(func.count()).select_from(claims).where(needs_attention(reading.tables, reason))
+        counts[reason] += reading.connection.scalar(wanted) or 0
+    return {reason: count for reason, count in sorted(counts.items()) if count}
 
 
 @lru_cache(GENERATIONS)

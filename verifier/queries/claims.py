@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, Select, bindparam, func, select
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, func, select
 
 from events.contracts import Origin, Party, Wording
 from verifier import render
@@ -21,6 +21,9 @@ from verifier.sentences import explanation, label
 from verifier.tables import BLOCK, GENERATIONS, TableSet
 
 Answer = dict[str, Any]
+
+ENDED: Final = ("withdrawn", "merged", "split")
+"""The statuses of claims that take no more facts."""
 
 _CLAIMS_AT_ONCE: Final = 1_000
 _assessments = msgspec.json.Decoder(Assessment)
@@ -149,11 +152,38 @@ def changes_of(reading: Reading, claim: str, after: int, limit: int, upto: int) 
     return reading.connection.execute(wanted.order_by(changes.c.position).limit(limit)).all()
 
 
-def latest_changes(reading: Reading, limit: int) -> Sequence[Row[Any]]:
-    """Return the last changes of all claims, the latest first."""
+def latest_changes(reading: Reading, after: int, limit: int) -> tuple[Sequence[Row[Any]], int]:
+    """Return the last changes of all claims after a position, the latest first, and how many there are."""
     changes = reading.tables.changes
-    wanted = _changes(reading).order_by(changes.c.position.desc(), changes.c.claim).limit(limit)
-    return reading.connection.execute(wanted).all()
+    beyond = changes.c.position > after
+    wanted = _changes(reading).where(beyond).order_by(changes.c.position.desc(), changes.c.claim).limit(limit)
+    total = select(func.count()).select_from(changes).where(beyond)
+    return reading.connection.execute(wanted).all(), reading.connection.scalar(total) or 0
+
+
+def quiet_claims(reading: Reading, since: int, limit: int) -> tuple[Sequence[Row[Any]], int]:
+    """Return the claims that take facts and had none after a position, the latest touched first, and how many."""
+    claims = reading.tables.claims
+    quiet = claims.c.position <= since, claims.c.status.not_in(ENDED)
+    wanted = select(claims).where(*quiet).order_by(claims.c.position.desc()).limit(limit)
+    total = select(func.count()).select_from(claims).where(*quiet)
+    return reading.connection.execute(wanted).all(), reading.connection.scalar(total) or 0
+
+
+def recalled_uses(reading: Reading, limit: int) -> tuple[Sequence[Row[Any]], int]:
+    """Return the publications that stand though their claim was recalled since what they saw of it, the latest
+    recalled first, and how many there are."""
+    used, changes = reading.tables.publications, reading.tables.changes
+    recall = func.max(changes.c.position).label("recalled_at")
+    wanted: Select[Any] = (
+        select(used.c.claim, used.c.event, used.c.position, used.c.seen, recall)
+        .join(changes, and_(changes.c.claim == used.c.claim, changes.c.position > used.c.seen, changes.c.recall))
+        .where(used.c.live)
+        .group_by(used.c.claim, used.c.event, used.c.position, used.c.seen)
+    )
+    total = select(func.count()).select_from(wanted.subquery())
+    latest = wanted.order_by(recall.desc(), used.c.position.desc()).limit(limit)
+    return reading.connection.execute(latest).all(), reading.connection.scalar(total) or 0
 
 
 def change_answers(reading: Reading, rows: Sequence[Row[Any]], log_id: str) -> list[Answer]:

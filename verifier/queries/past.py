@@ -87,14 +87,15 @@ def statement_answers(folded: Folded, events: Sequence[Recorded], said_by: str |
     that had been said by that moment, and what became of them by what had been."""
     tally = Tally.of(folded.claim, said_by=said_by) if said_by else folded.count()
     statements = (event for event in events if isinstance(event.fact, Statement | StatementAttributed))
+    roots = folded.claim.origin_roots()
     return [
-        _statement(folded, tally, event, said)
+        _statement(folded, tally, roots, event, said)
         for event in statements
         if (said := folded.claim.find(event.id)) is None or said_by is None or said.latest <= said_by
     ]
 
 
-def _statement(folded: Folded, tally: Tally, event: Recorded, said: Said | None) -> Answer:
+def _statement(folded: Folded, tally: Tally, roots: Mapping[int, int], event: Recorded, said: Said | None) -> Answer:
     fact, identity, wording = event.fact, event.identity, event.wording or Wording()
     body: Statement = said.body if said else fact  # type: ignore[assignment]  # a note is its own body
     source = folded.names.parties.get(body.source)
@@ -116,6 +117,7 @@ def _statement(folded: Folded, tally: Tally, event: Recorded, said: Said | None)
         "carries": body.carries,
         "origin": body.origin,
         "origin_label": origin.label if origin else None,
+        "counts_as": roots.get(body.origin, body.origin),
         "attribution": body.attribution,
         "extent": body.extent,
         "as_party": body.standing,

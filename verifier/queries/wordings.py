@@ -16,13 +16,11 @@ from events.contracts import ClaimRegistered
 from events.log import Recorded
 from verifier.naming import normal
 from verifier.projections import Reading, Views
+from verifier.queries.claims import ENDED
 from verifier.tables import GENERATIONS, TableSet
 
 HEARD: Final = 10_000
 """How many wordings are remembered that another process registered while the views catch up."""
-
-ENDED: Final = ("withdrawn", "merged", "split")
-"""The statuses of claims that take no more facts."""
 
 Wording = tuple[str | None, str]
 """A story, or none, and the normal form of a text."""

@@ -61,11 +61,20 @@ class Follower {
       this.button.hidden = false;
       this.button.addEventListener("click", () => this.pause(!this.paused));
     }
-    setInterval(() => this.tell(), 1000);
+    this.clock = setInterval(() => this.tell(), 1000);
     this.connect();
   }
 
+  stop() {
+    this.stopped = true;
+    this.source.close();
+    clearInterval(this.clock);
+    this.lostAt = null;
+    this.tell();
+  }
+
   connect() {
+    if (this.stopped) return;
     this.source?.close();
     const address = new URL(this.feed, location.origin);
     address.searchParams.set("after", this.wanted);
@@ -109,10 +118,10 @@ class Follower {
 
   async draw() {
     if (this.paused) this.tell();
-    if (this.paused || this.drawing) return;
+    if (this.stopped || this.paused || this.drawing) return;
     this.drawing = true;
     try {
-      while (this.position < this.wanted && !this.paused) {
+      while (this.position < this.wanted && !this.paused && !this.stopped) {
         await this.drawOnce();
         await new Promise((resolve) => setTimeout(resolve, Follower.PAUSE));
       }
@@ -135,7 +144,9 @@ class Follower {
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     replaceFresh(page);
     if (this.stream) this.prepend(page);
+    slider?.follow(page);
     this.position = Number(page.body.dataset.position);
+    document.body.dataset.position = this.position;
     this.waiting = 0;
     this.found();
   }
@@ -151,5 +162,75 @@ class Follower {
   }
 }
 
+/**
+ * Move through the facts of a claim: the page is drawn as it is at that address, so that the slider shows exactly what
+ * the server says of then. Only the last of several movements is drawn.
+ */
+class Slider {
+  constructor(form) {
+    this.form = form;
+    this.input = form.querySelector("input[type=range]");
+    this.asked = 0;
+    form.querySelector("button").hidden = true;
+    this.input.addEventListener("input", () => this.show());
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.show();
+    });
+  }
+
+  /** Take facts in that were recorded meanwhile. */
+  follow(page) {
+    const drawn = page.querySelector("[data-slider] input[type=range]");
+    this.input.max = drawn.max;
+    this.input.value = drawn.value;
+  }
+
+  async show() {
+    const asked = ++this.asked;
+    const address = new URL(this.form.action);
+    address.searchParams.set("step", this.input.value);
+    const answer = await fetch(address, { headers: { accept: "text/html" } });
+    if (!answer.ok) return location.assign(address); // the page says what is wrong
+    const html = await answer.text();
+    if (asked !== this.asked) return;
+    follower?.stop(); // what is shown now is the past
+    replaceFresh(new DOMParser().parseFromString(html, "text/html"));
+    this.input.setAttribute("aria-valuetext", document.getElementById("moment").textContent);
+    history.replaceState(null, "", address);
+  }
+}
+
+/** Check in the browser that a leaf is in the log: hash it, follow the proof, compare with the root (RFC 6962). */
+async function prove(section) {
+  const say = (words) => (section.querySelector("#proved").textContent = words);
+  const bytes = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+  const hash = async (...parts) => new Uint8Array(await crypto.subtle.digest("SHA-256", await new Blob(parts).arrayBuffer()));
+  const shown = (name) => section.querySelector(`[data-${name}]`).textContent;
+  if (!globalThis.crypto?.subtle) return say("This browser computes no hashes on a page that came without encryption: take the receipt and verify it with verifier audit.");
+  let place = Number(shown("index"));
+  let last = Number(shown("size")) - 1;
+  let node = await hash(Uint8Array.of(0), new TextEncoder().encode(shown("leaf")));
+  for (const code of section.querySelectorAll("[data-hash]")) {
+    if (last === 0) return say("This proof is wrong: it goes on beyond the root.");
+    const beside = bytes(code.textContent);
+    if (place % 2 === 1 || place === last) {
+      node = await hash(Uint8Array.of(1), beside, node);
+      while (place % 2 === 0 && place !== 0) [place, last] = [Math.floor(place / 2), Math.floor(last / 2)];
+    } else {
+      node = await hash(Uint8Array.of(1), node, beside);
+    }
+    [place, last] = [Math.floor(place / 2), Math.floor(last / 2)];
+  }
+  const root = bytes(shown("root"));
+  const same = last === 0 && node.length === root.length && node.every((byte, index) => byte === root[index]);
+  say(same ? "Your browser has hashed this leaf and followed the proof: it leads to the root in the checkpoint." : "This proof is wrong: it does not lead to the root in the checkpoint.");
+  section.dataset.proof = same ? "right" : "wrong";
+}
+
 localTimes(document);
-if (document.body.dataset.feed) new Follower(document.body);
+const follower = document.body.dataset.feed ? new Follower(document.body) : null;
+const form = document.querySelector("[data-slider]");
+const slider = form ? new Slider(form) : null;
+const proof = document.querySelector("[data-proof]");
+if (proof) prove(proof);
