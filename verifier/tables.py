@@ -183,7 +183,7 @@ _INDEXES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
         ("registered_at", "attention"),  # counts and finds reasons without a look at the rows
         ("story", "text_key"),
         ("status", "registered_at"),
-        ("position",),
+        ("position", "status"),
     ),
     "changes": (("claim", "position"),),
     "names": (),

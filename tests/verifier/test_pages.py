@@ -542,3 +542,16 @@ async def test_a_badge_shows_a_status_with_its_label_and_may_stand_on_any_page(
     assert "denied by no" in (drawn.get("aria-label") or "")
     assert {element.tag.rpartition("}")[2] for element in drawn.iter()} <= {"svg", "title", "rect", "g", "path", "text"}
     assert (await browser.get("/claims/clm_unknown/badge.svg")).status_code == 404
+
+
+async def test_a_text_as_long_as_may_be_is_shortened_in_lists_and_whole_on_its_page(
+    browser: httpx.AsyncClient, verifier: Verifier
+) -> None:
+    words = "withdraw " * 1_000
+    claim = await verifier.assert_claim(words, source="AFP")
+
+    live = await browser.get("/live")
+    whole = await page(browser, f"/claims/{claim.id}")
+
+    assert len(live.text) < 20_000
+    assert whole.text.count("withdraw") >= 1_000

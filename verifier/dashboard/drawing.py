@@ -21,6 +21,9 @@ STATUSES: Final = (
 )  # fmt: skip
 """Every status, in the order of the tiles."""
 
+LISTED: Final = 300
+"""How many characters of a text stand in a list."""
+
 _TURNS: Final = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)))
 
 
@@ -46,6 +49,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "sentence": sentence,
         "moment": moment,
+        "short": short,
         "said": said,
         "segment": segment,
         "query": query,
@@ -85,6 +89,11 @@ def said(occurred: Data | None) -> tuple[str, str | None]:
     first, last = (datetime.fromisoformat(bound).astimezone(UTC) for bound in (earliest, latest))
     days = [f"{day.day} {day:%B %Y}" for day in (first, last)]
     return days[0] if days[0] == days[1] else f"between {days[0]} and {days[1]}", None
+
+
+def short(text: str, most: int = LISTED) -> str:
+    """Return a text as lists show it: all of it stands on its own page."""
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
 
 
 def words(name: str) -> str:
