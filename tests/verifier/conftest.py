@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 import structlog
-from serving import check_log, served
+from serving import check_log, only_errors, served
 
 from verifier.app import Desk, open_desk
 from verifier.client import Verifier
@@ -23,17 +22,8 @@ from verifier.client import Verifier
 
 @pytest.fixture(autouse=True)
 def quiet_logs() -> None:
-    """Log only what goes wrong, and to standard error: what commands print is looked at. For each test anew, because
-    a command that serves sets its own logs."""
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger("error"),
-        logger_factory=_to_stderr,
-        cache_logger_on_first_use=False,
-    )
-
-
-def _to_stderr(*_: object) -> structlog.PrintLogger:
-    return structlog.PrintLogger(sys.stderr)  # looked up anew, because a test may have replaced it
+    """Log only what goes wrong. For each test anew, because a command that serves sets its own logs."""
+    only_errors()
 
 
 @pytest.fixture

@@ -1,13 +1,16 @@
-"""Serves a log for a test, and checks afterwards what the test has recorded."""
+"""Serves a log for a test, quietly, and checks afterwards what the test has recorded."""
 
 from __future__ import annotations
 
 import asyncio
 import io
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+
+import structlog
 
 from events.archive import export, restore
 from events.leaf import check_form, check_text, check_words
@@ -46,6 +49,19 @@ def served(log: str, **flags: object) -> Iterator[Serving]:
             loop.call_soon_threadsafe(serving.stop)
     finally:
         thread.join()
+
+
+def only_errors() -> None:
+    """Log only what goes wrong, and to standard error: what commands print is looked at."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger("error"),
+        logger_factory=_to_stderr,
+        cache_logger_on_first_use=False,
+    )
+
+
+def _to_stderr(*_: object) -> structlog.PrintLogger:
+    return structlog.PrintLogger(sys.stderr)  # looked up anew, because a test may have replaced it
 
 
 async def check_log(url: str) -> None:
