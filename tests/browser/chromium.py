@@ -58,6 +58,8 @@ class Visitor:
 
     def __init__(self, browser: Browser, address: str) -> None:
         self._browser, self.address = browser, address
+        self.expected: str | None = None
+        """What a complaint contains that the test means to cause."""
         self._windows = AsyncExitStack()
         self._complaints: list[str] = []
         self._loads: dict[Page, int] = {}
@@ -84,9 +86,10 @@ class Visitor:
         """Return how often something was loaded into a window; 1 if it still shows the page that was opened."""
         return self._loads.get(page, 0)
 
-    def complaints(self, *, but: str | None = None) -> list[str]:
-        """Return the errors and warnings of all consoles so far, without those that contain `but`."""
-        return [complaint for complaint in self._complaints if but is None or but not in complaint]
+    @property
+    def complaints(self) -> list[str]:
+        """The errors and warnings of all consoles so far, but for those that are expected."""
+        return [each for each in self._complaints if self.expected is None or self.expected not in each]
 
     def _on_load(self, page: Page) -> None:
         self._loads[page] = self.loads(page) + 1
