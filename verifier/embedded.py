@@ -15,7 +15,7 @@ from verifier.app import Desk, open_desk
 from verifier.errors import Invalid, Problem, ReadOnly
 from verifier.handler.appending import Caller, translate
 from verifier.logs import configure
-from verifier.parameters import Asked, EventsParams, FeedParams
+from verifier.parameters import Asked, FeedParams, FollowParams
 from verifier.settings import default_actor
 
 
@@ -61,10 +61,11 @@ class EmbeddedPort:
         feed = self._desk.feed
         try:
             if path == "/events":
-                messages = feed.event_messages(routes.params_of(EventsParams, params).after)
+                asked = routes.params_of(FollowParams, params)
+                messages = feed.event_messages(asked.after, await routes.picked(self._desk, asked))
             else:
                 wanted = routes.params_of(FeedParams, params)
-                messages = feed.messages(wanted.after, **routes.narrowed(self._desk, wanted))
+                messages = feed.messages(wanted.after, routes.wanted(self._desk, wanted))
             async for message in messages:
                 yield _plain(message)
         except log_errors.LogError as error:

@@ -12,26 +12,29 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
-from itertools import groupby
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from events.errors import ForeignCursor
 from events.log import Log, Recorded
 from verifier import render
+from verifier.bell import Bell
 from verifier.errors import Invalid, ViewsBehind
+from verifier.frames import EVERYTHING, Frame, Message, Wanted, event_frame, frames_of, mark
+from verifier.picking import Picked, Picker
 from verifier.projections import Reading, Views
 from verifier.queries.claims import change_answers, changes_after
+from verifier.queries.sources import sources_of
 
 RING_FRAMES: Final = 4_096
 """How many frames are kept for subscribers that are a little behind."""
 
 RING_BYTES: Final = 16 * 2**20
 """How many bytes these frames may have together."""
+
+SLICE: Final = 32 * 2**10
+"""About how many bytes a subscriber is sent at once, so that no buffer grows and nobody waits long for his turn."""
 
 PAGE: Final = 200
 """About how many changes are read from the rows at once."""
@@ -41,47 +44,6 @@ HEARTBEAT: Final = 15.0
 
 POLL: Final = 1.0
 """How many seconds pass before we look for changes without having been woken."""
-
-Message = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
-    """What one position changed: as a message, and as the bytes of a server-sent event. A heartbeat has no
-    message."""
-
-    position: int
-    data: bytes
-    message: Message | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """Which changes a subscriber wants; what is left out doesn't matter."""
-
-    claim: str | None = None
-    story: str | None = None
-    status: str | None = None
-
-    def of(self, frame: Frame) -> Frame | None:
-        """Return what is wanted of a frame: all of it, less, or nothing."""
-        if frame.message is None or self == EVERYTHING:
-            return frame
-        changes = frame.message["changes"]
-        wanted = [change for change in changes if self._wants(change)]
-        if len(wanted) == len(changes):
-            return frame
-        return frame_of({**frame.message, "changes": wanted}) if wanted else None
-
-    def _wants(self, change: Message) -> bool:
-        return (
-            (self.claim is None or change["claim"] == self.claim)
-            and (self.story is None or change["story"] == self.story)
-            and (self.status is None or change["status"] == self.status)
-        )
-
-
-EVERYTHING: Final = Wanted()
 
 
 class Feed:
@@ -111,7 +73,7 @@ class Feed:
         self._erasures = views.erasures
         self.subscribers = 0
         """How many streams are open."""
-        self._grown = asyncio.Event()  # replaced when the ring grows, so that everyone who waits wakes once
+        self._grown = Bell()  # rung when the ring has grown
         self._stopped = asyncio.Event()
 
     # --- following the views -------------------------------------------------------------------------
@@ -129,13 +91,13 @@ class Feed:
             except ViewsBehind:  # their database can't be reached, and nobody tells when it can: look again
                 await asyncio.sleep(min(self._poll, max(0.0, due - loop.time())))
             if loop.time() >= due:
-                self._push([Frame(position=self._ceiling, data=heartbeat(self._ceiling))])
+                self._push([mark(self._ceiling)])
                 due = loop.time() + self._heartbeat
 
     def stop(self) -> None:
         """End every stream, promptly: the server goes down."""
         self._stopped.set()
-        self._wake()
+        self._grown.ring()
 
     async def _fill(self) -> None:
         self._purge()
@@ -153,7 +115,7 @@ class Feed:
             self._ring += frames
             self._bytes += sum(len(frame.data) for frame in frames)
             self._trim()
-            self._wake()
+            self._grown.ring()
 
     def _trim(self) -> None:
         gone = max(0, len(self._ring) - self._frames)
@@ -179,27 +141,30 @@ class Feed:
         self._drop(len(self._ring))
         self._floor, self._bytes = self._ceiling, 0
 
-    def _wake(self) -> None:
-        self._grown.set()
-        self._grown = asyncio.Event()
-
-    async def _read_whole(self, after: int) -> tuple[list[Frame], int]:
+    async def _read_whole(self, after: int, wanted: Wanted = EVERYTHING) -> tuple[list[Frame], int]:
         """Read the changes after a position, once more where a text was erased meanwhile: they may hold it."""
         while True:
             erasures = self._views.erasures
-            read = await self._read(after)
+            read = await self._read(after, wanted)
             if erasures == self._views.erasures:
                 return read
 
-    async def _read(self, after: int) -> tuple[list[Frame], int]:
-        """Read the changes after a position from the rows: whole positions, and up to where they are all."""
+    async def _read(self, after: int, wanted: Wanted) -> tuple[list[Frame], int]:
+        """Read the changes after a position from the rows: whole positions, and up to where they are all.
 
-        def read(reading: Reading) -> tuple[list[Message], int]:
-            rows, upto = changes_after(reading, after, PAGE)
-            return change_answers(reading, rows, self._log.id), upto
+        Of what isn't wanted, much is left where it is; who wants something looks once more.
+        """
 
-        changes, upto = await self._views.read(read)
-        return [frame_of(message) for message in _messages(changes, self._log.id)], upto
+        def read(reading: Reading) -> tuple[list[Frame], int]:
+            rows, upto = changes_after(
+                reading, after, PAGE, claim=wanted.claim, story=wanted.story, status=wanted.status,
+                recalls=wanted.recalls,
+            )  # fmt: skip
+            changes = change_answers(reading, rows, self._log.id)
+            sources = sources_of(reading, {change["claim"] for change in changes})
+            return list(frames_of(changes, sources, self._log.id)), upto
+
+        return await self._views.read(read)
 
     # --- subscribing ---------------------------------------------------------------------------------
 
@@ -215,72 +180,89 @@ class Feed:
             raise Invalid(str(ForeignCursor(after, head)), field="after", position=head)
         return after
 
-    async def frames(
-        self, after: int | None = None, *, claim: str | None = None, story: str | None = None, status: str | None = None
-    ) -> AsyncGenerator[bytes]:
+    async def frames(self, after: int | None = None, wanted: Wanted = EVERYTHING) -> AsyncGenerator[bytes]:
         """Yield server-sent events, each time one or more whole ones, until `stop`.
 
         After `after`, in order, no position left out and none twice. Raises `Invalid` where it lies beyond
         the head: ask `begin` first to know it before the answer begins.
         """
-        async with aclosing(self._follow(after, Wanted(claim=claim, story=story, status=status))) as frames:
+        async with aclosing(self._follow(after, wanted)) as frames:
             async for some in frames:
-                yield b"".join([frame.data for frame in some])
+                yield some[0].data if len(some) == 1 else b"".join([frame.data for frame in some])
 
-    async def messages(
-        self, after: int | None = None, *, claim: str | None = None, story: str | None = None, status: str | None = None
-    ) -> AsyncGenerator[Message]:
-        """Yield what `frames` does, as messages and without heartbeats."""
-        async with aclosing(self._follow(after, Wanted(claim=claim, story=story, status=status))) as frames:
+    async def messages(self, after: int | None = None, wanted: Wanted = EVERYTHING) -> AsyncGenerator[Message]:
+        """Yield what `frames` does, as messages and marks."""
+        async with aclosing(self._follow(after, wanted)) as frames:
             async for some in frames:
                 for frame in some:
-                    if frame.message is not None:
-                        yield frame.message
+                    yield {"position": frame.position} if frame.message is None else frame.message
 
     async def _follow(self, after: int | None, wanted: Wanted) -> AsyncGenerator[list[Frame]]:
         seen = await self.begin(after)
         number: int | None = None  # of the next frame in the ring, while we are on it
+        everything, clock = wanted == EVERYTHING, asyncio.get_running_loop().time
+        due = clock() + self._heartbeat
         self.subscribers += 1
         try:
-            while not self._stopped.is_set():
-                grown = self._grown  # taken before looking: what is pushed meanwhile sets it
-                self._purge()
-                if number is None or number < self._trimmed:
-                    if seen < self._floor:
-                        frames, seen = await self._read_whole(seen)
-                    else:
-                        frames = []
-                        number = self._trimmed + bisect_right(self._ring, seen, key=lambda frame: frame.position)
-                else:
-                    frames = _beyond(seen, self._ring[number - self._trimmed :])
-                    number = self._trimmed + len(self._ring)
-                    if not frames:
+            with self._grown.joined() as group:
+                while not self._stopped.is_set():
+                    grown = group.event  # taken before looking: what is pushed meanwhile sets it
+                    self._purge()
+                    if number is None or number < self._trimmed:
+                        if seen < self._floor:
+                            frames, seen = await self._read_whole(seen, wanted)
+                        else:
+                            frames = []
+                            number = self._trimmed + bisect_right(self._ring, seen, key=lambda frame: frame.position)
+                    elif number == self._trimmed + len(self._ring):
                         await grown.wait()
                         continue
-                    seen = frames[-1].position
-                if some := [frame for given in frames if (frame := wanted.of(given)) is not None]:
-                    yield some
+                    else:
+                        given = _slice(self._ring, number - self._trimmed)
+                        number += len(given)
+                        frames = _beyond(seen, given)
+                        seen = max(seen, given[-1].position)
+                    some = frames if everything else [got for frame in frames if (got := wanted.of(frame))]
+                    if not some and clock() >= due:  # long among what isn't wanted: say how far we are
+                        some = [mark(seen)]
+                    if some:
+                        due = clock() + self._heartbeat
+                        yield some
+                    if number is None or number < self._trimmed + len(self._ring):
+                        await asyncio.sleep(0)  # there is more: others first
         finally:
             self.subscribers -= 1
 
     # --- raw events ----------------------------------------------------------------------------------
 
-    async def event_frames(self, after: int | None = None) -> AsyncGenerator[bytes]:
-        """Yield every event of the log after a position (left out: from now) as server-sent events, each time
-        one or more whole ones, until `stop`."""
-        seen = await self._log.head() if after is None else await self.begin(after)
-        async with aclosing(self._pages(seen)) as pages:
-            async for page in pages:
-                seen = page[-1].position if page else seen
-                yield b"".join(map(event_frame, page)) or heartbeat(seen)
+    async def event_frames(self, after: int | None = None, picked: Picked = Picked()) -> AsyncGenerator[bytes]:  # noqa: B008
+        """Yield events of the log after a position (left out: from now) as server-sent events, each time one or more
+        whole ones, until `stop`."""
+        async with aclosing(self._picked(after, picked)) as pages:
+            async for page, seen in pages:
+                yield b"".join(map(event_frame, page)) or mark(seen).data
 
-    async def event_messages(self, after: int | None = None) -> AsyncGenerator[Message]:
-        """Yield what `event_frames` does, as messages and without heartbeats."""
-        seen = await self._log.head() if after is None else await self.begin(after)
-        async with aclosing(self._pages(seen)) as pages:
-            async for page in pages:
+    async def event_messages(self, after: int | None = None, picked: Picked = Picked()) -> AsyncGenerator[Message]:  # noqa: B008
+        """Yield what `event_frames` does, as messages and marks."""
+        async with aclosing(self._picked(after, picked)) as pages:
+            async for page, seen in pages:
                 for event in page:
                     yield render.event(event)
+                if not page:
+                    yield {"position": seen}
+
+    async def _picked(self, after: int | None, picked: Picked) -> AsyncGenerator[tuple[Sequence[Recorded], int]]:
+        """Yield what is wanted of each page with how far we are; nothing where nothing came of it for a time."""
+        seen = await self._log.head() if after is None else await self.begin(after)
+        picker, clock = Picker(self._log, picked), asyncio.get_running_loop().time
+        due = clock() + self._heartbeat
+        async with aclosing(self._pages(seen)) as pages:
+            async for page in pages:
+                wanted = await picker.of(page)
+                seen = page[-1].position if page else seen
+                if wanted or clock() >= due:
+                    due = clock() + self._heartbeat
+                    yield wanted, seen
 
     async def _pages(self, after: int) -> AsyncGenerator[Sequence[Recorded]]:
         """Yield pages of the log's events until `stop`, and an empty one where none came for a time."""
@@ -303,32 +285,13 @@ class Feed:
             await asyncio.wait({page, stopped})
 
 
-def frame_of(message: Message) -> Frame:
-    """Encode a message, once for everybody."""
-    data = msgspec.json.encode(message)
-    return Frame(
-        position=message["position"],
-        data=b"id: %d\nevent: change\ndata: %b\n\n" % (message["position"], data),
-        message=message,
-    )
-
-
-def event_frame(event: Recorded) -> bytes:
-    """Encode a recorded event as a server-sent event."""
-    return b"id: %d\nevent: event\ndata: %b\n\n" % (event.position, msgspec.json.encode(render.event(event)))
-
-
-def heartbeat(position: int) -> bytes:
-    """Return a comment that says how far we are. Its id moves a reader on that filters; without data it is
-    no event."""
-    return b": position %d\nid: %d\n\n" % (position, position)
-
-
-def _messages(changes: Sequence[Message], log_id: str) -> Iterator[Message]:
-    """Gather the changes of each position into one message."""
-    for position, together in groupby(changes, key=lambda change: change["position"]):
-        some = list(together)
-        yield {"position": position, "recorded_at": some[0]["recorded_at"], "log": log_id, "changes": some}
+def _slice(ring: Sequence[Frame], start: int) -> list[Frame]:
+    """Return the frames from a place on, as many as are sent at once, and one at least."""
+    end, size = start, 0
+    while end < len(ring) and (size < SLICE or end == start):
+        size += len(ring[end].data)
+        end += 1
+    return list(ring[start:end])
 
 
 def _beyond(seen: int, frames: list[Frame]) -> list[Frame]:

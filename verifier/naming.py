@@ -62,3 +62,8 @@ def story_named(lineage: str, given: str) -> str:
 def is_sha256(text: str) -> bool:
     """Say whether a text has the form of a SHA-256 in lower-case hex."""
     return _SHA256.fullmatch(text) is not None
+
+
+def source_named(lineage: str, given: str) -> str:
+    """Return the id of a source that is given by its id or its name."""
+    return given if is_id(given, "src") else source_id(lineage, given)

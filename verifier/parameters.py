@@ -114,6 +114,33 @@ class FeedParams:
     claim: Word | None = None
     story: Word | None = None
     status: Word | None = None
+    source: Word | None = None
+    recalls: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowParams:
+    """Where a stream of events begins (left out: from now; 0: from the beginning) and what it is narrowed to."""
+
+    __pydantic_config__: ClassVar = STRICT
+    after: Position | None = None
+    claim: Word | None = None
+    story: Word | None = None
+    source: Word | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyndicationParams:
+    """What a document for feed readers is narrowed to, and which page of it: `limit` items after `cursor`."""
+
+    __pydantic_config__: ClassVar = STRICT
+    claim: Word | None = None
+    story: Word | None = None
+    status: Word | None = None
+    source: Word | None = None
+    recalls: bool = False
+    cursor: Word | None = None
+    limit: Annotated[int, Ge(1), Le(200)] = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

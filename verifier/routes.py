@@ -33,23 +33,27 @@ from verifier.commands import (
     UpdateSource,
 )
 from verifier.errors import Internal, Invalid, NotFound, OutcomeUnknown, Problem, ViewsBehind
+from verifier.frames import Wanted
 from verifier.handler.answering import Answer, in_full
 from verifier.handler.appending import Caller, translate
 from verifier.health import health
-from verifier.naming import is_id, story_named
+from verifier.naming import is_id, source_named, story_named
 from verifier.parameters import (
     Asked,
     ChangesParams,
     ClaimsParams,
     EventsParams,
     FeedParams,
+    FollowParams,
     HistoryParams,
     PageParams,
     Params,
     StatementsParams,
     StoriesParams,
+    SyndicationParams,
     ThenParams,
 )
+from verifier.picking import Picked
 from verifier.policy import POLICIES, policy_named
 from verifier.queries.past import position_of
 from verifier.render import basis
@@ -438,7 +442,8 @@ async def position(desk: Desk, as_of: int | str) -> int:
 
 
 _PARAMS: Final[dict[type[Any], TypeAdapter[Any]]] = {
-    cls: TypeAdapter(cls) for cls in (*{route.params for route in QUESTIONS}, FeedParams)
+    cls: TypeAdapter(cls)
+    for cls in (*{route.params for route in QUESTIONS}, FeedParams, FollowParams, SyndicationParams)
 }
 
 
@@ -448,10 +453,25 @@ def params_of(kind: type[P], given: Mapping[str, Any]) -> P:
     return params
 
 
-def narrowed(desk: Desk, params: FeedParams) -> dict[str, str | None]:
-    """Return what a feed is narrowed to; a story may be given by its title."""
-    story = None if params.story is None else story_named(desk.log.lineage, params.story)
-    return {"claim": params.claim, "story": story, "status": params.status}
+def wanted(desk: Desk, params: FeedParams) -> Wanted:
+    """Return what a feed is narrowed to; a story and a source may be given by their names."""
+    lineage = desk.log.lineage
+    return Wanted(
+        claim=params.claim,
+        story=None if params.story is None else story_named(lineage, params.story),
+        status=params.status,
+        source=None if params.source is None else source_named(lineage, params.source),
+        recalls=params.recalls,
+    )
+
+
+async def picked(desk: Desk, params: FollowParams) -> Picked:
+    """Return which events a stream is narrowed to; a story and a source may be given by their names."""
+    return Picked(
+        claim=params.claim,
+        story=None if params.story is None else story_named(desk.log.lineage, params.story),
+        sources=frozenset() if params.source is None else await desk.queries.same_sources(params.source),
+    )
 
 
 _PATTERNS: Final = [

@@ -321,6 +321,7 @@ PARAMETERS: Final = {
     "language": "Only those in this language.",
     "limit": "How many items, 1 to 1,000; 100 if left out.",
     "policy": "By the rules of this policy.",
+    "recalls": "Only recalls: what a careful publisher printed no longer stands.",
     "said_by": "A time: how it stood by what had been said, as we know it today.",
     "source": "Only those that this source spoke about.",
     "status": "Only this status.",

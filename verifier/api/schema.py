@@ -26,7 +26,7 @@ from verifier.errors import (
     TooLarge,
     ViewsBehind,
 )
-from verifier.parameters import FeedParams
+from verifier.parameters import FeedParams, FollowParams, SyndicationParams
 
 Schema = dict[str, Any]
 Mode = Literal["validation", "serialization"]
@@ -81,7 +81,9 @@ def of_events(route: routes.Question) -> About:
         **_content(LINES[0], _answers["Event"]),
         **_content("text/event-stream", {"type": "string", "description": "Each event's data is an `Event`."}),
     }
-    parameters = [*_params(route.params), _LAST_EVENT]
+    of_page = _params(route.params)
+    narrowing = [one for one in _params(FollowParams) if one["name"] not in {other["name"] for other in of_page}]
+    parameters = [*of_page, *({**one, "description": "For a stream only."} for one in narrowing), _LAST_EVENT]
     return _about(
         "GET",
         route.path,
@@ -194,6 +196,30 @@ FEED: Final = _about(
     "Follow the changes of statuses.",
     parameters=[*_params(FeedParams), _LAST_EVENT],
     responses={"200": {"description": "The stream", "content": _content("text/event-stream", _EVENT_STREAM)}},
+    problems=_READING,
+)
+
+FEED_JSON: Final = _about(
+    "GET",
+    "/feed.json",
+    "Give the changes of statuses as JSON Feed 1.1, newest first.",
+    parameters=[*_params(SyndicationParams), _IF_NONE_MATCH],
+    responses={
+        "200": {"description": "A page", "content": _content("application/feed+json", {"type": "object"})},
+        "304": {"description": "It is still the same"},
+    },
+    problems=_READING,
+)
+
+FEED_ATOM: Final = _about(
+    "GET",
+    "/feed.atom",
+    "Give the changes of statuses as Atom, newest first.",
+    parameters=[*_params(SyndicationParams), _IF_NONE_MATCH],
+    responses={
+        "200": {"description": "A page", "content": _content("application/atom+xml", {"type": "string"})},
+        "304": {"description": "It is still the same"},
+    },
     problems=_READING,
 )
 

@@ -5,14 +5,15 @@ A stream ends when its reader goes away, or when the feed is stopped because the
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Send
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from verifier import parameters, render, routes
 from verifier.api.endpoints import Endpoint
@@ -32,7 +33,7 @@ def feed(desk: Desk) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         params = routes.params_of(parameters.FeedParams, query_of(request))
         after = await desk.feed.begin(_after(request, params.after))
-        return _Stream(desk.feed.frames(after, **routes.narrowed(desk, params)), EVENT_STREAM)
+        return Stream(desk.feed.frames(after, routes.wanted(desk, params)), EVENT_STREAM)
 
     return endpoint
 
@@ -44,16 +45,14 @@ def events(desk: Desk, page: Endpoint) -> Endpoint:
         accept = request.headers.get("accept", "")
         if EVENT_STREAM not in accept and not any(lines in accept for lines in LINES):
             return await page(request)
+        if EVENT_STREAM in accept:
+            asked = routes.params_of(parameters.FollowParams, _without_end(query_of(request)))
+            after = await desk.feed.begin(_after(request, asked.after))
+            return Stream(desk.feed.event_frames(after, await routes.picked(desk, asked)), EVENT_STREAM)
         params = routes.params_of(parameters.EventsParams, query_of(request))
-        if EVENT_STREAM not in accept:
-            after = await desk.feed.begin(params.after)
-            upto = None if params.as_of is None else await routes.position(desk, params.as_of)
-            return _Stream(_lines(desk, after, params.limit, upto), LINES[0])
-        for name in ("limit", "as_of"):
-            if getattr(params, name) is not None:
-                raise Invalid(f"a stream of events has no end: leave `{name}` out", field=name)
-        after = await desk.feed.begin(_after(request, params.after))
-        return _Stream(desk.feed.event_frames(after), EVENT_STREAM)
+        after = await desk.feed.begin(params.after)
+        upto = None if params.as_of is None else await routes.position(desk, params.as_of)
+        return Stream(_lines(desk, after, params.limit, upto), LINES[0])
 
     return endpoint
 
@@ -64,16 +63,51 @@ def _after(request: Request, given: int | None) -> int | None:
     return given if last is None else last
 
 
-class _Stream(StreamingResponse):
-    """Sends what a generator yields, and closes it however that ends."""
+def _without_end(query: dict[str, str]) -> dict[str, str]:
+    for name in ("limit", "as_of"):
+        if name in query:
+            raise Invalid(f"a stream of events has no end: leave `{name}` out", field=name)
+    return query
+
+
+class Stream(Response):
+    """Sends what a generator yields, and closes it however that ends: also when its reader goes away."""
+
+    # Starlette's own has two tasks more for each stream, and some steps more for each thing that is sent.
 
     def __init__(self, pages: AsyncGenerator[bytes], media_type: str) -> None:
-        super().__init__(pages, headers=_HEADERS, media_type=media_type)
+        super().__init__(headers=_HEADERS, media_type=media_type)
+        del self.headers["content-length"]
         self._pages = pages
 
-    async def stream_response(self, send: Send) -> None:
-        async with aclosing(self._pages):
-            await super().stream_response(send)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send until there is no more, or nobody any more."""
+        sending = asyncio.current_task()
+        assert sending is not None
+        listening = asyncio.ensure_future(_gone(receive))
+
+        def end(_: object) -> None:
+            sending.cancel()
+
+        listening.add_done_callback(end)
+        try:
+            async with aclosing(self._pages):
+                await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+                async for page in self._pages:
+                    await send({"type": "http.response.body", "body": page, "more_body": True})
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except asyncio.CancelledError:
+            if not listening.done() or sending.uncancel():
+                raise  # somebody else ends us
+        finally:
+            listening.remove_done_callback(end)
+            listening.cancel()
+
+
+async def _gone(receive: Receive) -> None:
+    """Wait until the reader goes away."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _lines(desk: Desk, after: int, limit: int | None, upto: int | None) -> AsyncGenerator[bytes]:

@@ -1,7 +1,7 @@
 """The client: one API for a server and for a log in this process.
 
     Verifier ── verbs ── batch    what can be recorded, one by one or many at once
-        │  └─── reads             what can be asked ── listing: page by page; feed: following, by position
+        │  └─── reads             what can be asked ── listing: page by page; feed: following, by position; watch: both
         ▼
       port ◀── http               a server ── lanes: connections; retry: what is tried again; stream: the feeds
         ▲
@@ -17,5 +17,6 @@ from verifier.client.batch import Item
 from verifier.client.feed import Feed
 from verifier.client.port import Message, Port
 from verifier.client.verifier import Verifier
+from verifier.client.watch import Watch
 
-__all__ = ["Feed", "Item", "Message", "Port", "Verifier"]
+__all__ = ["Feed", "Item", "Message", "Port", "Verifier", "Watch"]

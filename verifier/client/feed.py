@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
@@ -42,11 +43,20 @@ class Feed(AsyncIterator[T], Generic[T]):
         self._waiting: deque[T] = deque()
         self._coming = after
         self._closed = False
+        self._began: float | None = None
 
     @property
     def position(self) -> int | None:
-        """The last position of which everything was handed over: where to go on after a restart."""
+        """The last position of which everything was handed over: where to go on after a restart. It moves on where
+        nothing was wanted, too, while somebody waits for the next item."""
         return self._after if self._waiting else self._coming
+
+    @property
+    def since(self) -> float | None:
+        """When the present connection began (`time.time()`); nothing where there is none: before the first item was
+        asked for, and while a lost one is taken up again."""
+        # A log in this process has no connection that could be lost.
+        return None if self._messages is None else getattr(self._messages, "since", self._began)
 
     async def __aenter__(self) -> Self:
         await self._start()
@@ -67,7 +77,8 @@ class Feed(AsyncIterator[T], Generic[T]):
             message = await self._next()
             # A position counts as seen once all that happened at it was handed over.
             self._after, self._coming = self._coming, message["position"]
-            self._waiting.extend(self._items(message))
+            if len(message) > 1:  # else it is a mark
+                self._waiting.extend(self._items(message))
         return self._waiting.popleft()
 
     async def aclose(self) -> None:
@@ -96,6 +107,7 @@ class Feed(AsyncIterator[T], Generic[T]):
             if self._coming is None:
                 self._after = self._coming = (await self._port.read("/health", {}))["head"]
             self._messages = self._port.feed(self._path, {**self._params, "after": self._coming})
+            self._began = time.time()
         return self._messages
 
     async def _hang_up(self) -> None:

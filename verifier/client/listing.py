@@ -30,6 +30,8 @@ class Listing(AsyncIterator[A], Generic[A]):
         self._turn = turn
         self._params: dict[str, Any] | None = {"limit": PAGE, **params}
         self._items: deque[dict[str, Any]] = deque()
+        self.position: int | None = None
+        """How far the views were at the page that was read last: where a feed goes on from its items."""
 
     async def __anext__(self) -> A:
         """Return the next item. Raises the problems of a question (`verifier.client.reads`)."""
@@ -38,5 +40,6 @@ class Listing(AsyncIterator[A], Generic[A]):
                 raise StopAsyncIteration
             page = Page.model_validate(await self._port.read(self._path, self._params))
             self._params = None if page.next is None else {**self._params, self._turn: page.next}
+            self.position = page.position
             self._items.extend(page.items)
         return self._kind.model_validate(self._items.popleft())

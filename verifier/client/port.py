@@ -9,7 +9,8 @@ from typing import Any, Literal, Protocol
 
 Message = dict[str, Any]
 """What a stream hands over at one position: `{"position": n, "changes": [Change, …]}` from `/feed`, an
-`Event` from `/events`. No two messages of a stream have the same position."""
+`Event` from `/events`. No two messages of a stream have the same position. One that has nothing else is a mark: up to
+there, nothing more was wanted."""
 
 Params = Mapping[str, str | int | bool]
 """The parameters of a question. A parameter that was left out is not in it."""

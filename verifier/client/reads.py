@@ -33,6 +33,7 @@ from verifier.client.connection import Connection
 from verifier.client.feed import Feed
 from verifier.client.listing import Listing
 from verifier.client.port import Message
+from verifier.client.watch import Watch
 from verifier.client.wire import Target, id_of
 from verifier.errors import Internal
 from verifier.keys import key_or_new
@@ -205,17 +206,48 @@ class Reads(Connection):
         claim: Target | None = None,
         story: str | None = None,
         status: str | None = None,
+        source: str | None = None,
+        recalls: bool = False,
     ) -> Feed[Change]:
         """Follow the changes of statuses, each exactly once, through lost connections and restarts.
 
-        `after` is the last position that the caller has seen; 0 is the beginning, and left out means now.
+        `after` is the last position that the caller has seen; 0 is the beginning, and left out means now. `source` is
+        one that has said or carried something about the claim, or is accused by it; `recalls` are what a careful
+        publisher has to look at.
         """
-        params = _params(claim=None if claim is None else id_of(claim), story=story, status=status)
+        params = _params(
+            claim=None if claim is None else id_of(claim),
+            story=story,
+            status=status,
+            source=source,
+            recalls=recalls or None,
+        )
         return self._follow("/feed", params, after, _changes)
 
-    def follow_events(self, *, after: int | None = None) -> Feed[Event]:
-        """Follow the facts of the log as they are recorded, with the promises of `feed`."""
-        return self._follow("/events", {}, after, _event)
+    def watch(self, *, story: str | None = None, status: str | None = None, source: str | None = None) -> Watch:
+        """Return how claims stand, newest first, and then follow their changes, without a gap and none twice.
+
+        With `status`, these are the claims that have it, and then each change to it and away from it.
+        """
+        params = _params(story=story, source=source)
+        return Watch(
+            self._list("/claims", Claim, {**params, **_params(status=status)}),
+            lambda after: self._follow("/feed", params, after, _changes),
+            status=status,
+        )
+
+    def follow_events(
+        self,
+        *,
+        after: int | None = None,
+        claim: Target | None = None,
+        story: str | None = None,
+        source: str | None = None,
+    ) -> Feed[Event]:
+        """Follow the facts of the log as they are recorded, with the promises of `feed`: all of them, those on a claim,
+        those of a story and on its claims, or those of a source and in which it is named."""
+        params = _params(claim=None if claim is None else id_of(claim), story=story, source=source)
+        return self._follow("/events", params, after, _event)
 
     def _follow(
         self, path: Literal["/feed", "/events"], params: dict[str, Any], after: int | None, items: Any

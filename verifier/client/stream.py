@@ -7,6 +7,7 @@ what comes after the last whole one.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final
 
@@ -48,9 +49,11 @@ class Stream(AsyncIterator[Message]):
         self._log: str | None = None  # which log it was, once there was one
         self._failures = 0  # since the last message
         self._closed = False
+        self.since: float | None = None
+        """When the present connection began (`time.time()`); nothing while there is none."""
 
     async def __anext__(self) -> Message:
-        """Wait for the next message, and for the server to come back if it goes away.
+        """Wait for the next message or mark, and for the server to come back if it goes away.
 
         Raises `Unreachable` if nothing answers at the beginning, and every problem that waiting can't mend.
         """
@@ -90,9 +93,8 @@ class Stream(AsyncIterator[Message]):
             self._reading = False
         if event.data:
             return msgspec.json.decode(event.data, type=Message)
-        if event.id.isdecimal():  # a heartbeat says how far the log is, although nothing of it was wanted here
-            self._after = max(self._after, int(event.id))
-        return None
+        # A heartbeat says how far the log is, although nothing of it was wanted here.
+        return {"position": int(event.id)} if event.id.isdecimal() else None
 
     async def _connect(self) -> AsyncGenerator[ServerSentEvent, None]:
         headers = {"accept": "text/event-stream", "cache-control": "no-store", "last-event-id": str(self._after)}
@@ -109,6 +111,7 @@ class Stream(AsyncIterator[Message]):
                 raise _NotNow(asked_to_wait(response))
             raise problem_of(response)
         self._response = response
+        self.since = time.time()
         self._log = response.headers.get("verifier-log", "")
         return EventSource(response).aiter_sse()
 
@@ -125,6 +128,7 @@ class Stream(AsyncIterator[Message]):
         self._failures += 1
 
     async def _drop(self) -> None:
+        self.since = None
         response, self._response = self._response, None
         events, self._events = self._events, None
         if response is not None:

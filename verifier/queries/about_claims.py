@@ -12,6 +12,7 @@ from verifier.queries.claims import (
     Answer,
     change_answers,
     changes_after,
+    changes_before,
     changes_of,
     claim_answers,
     claim_row,
@@ -263,6 +264,48 @@ class AboutClaims(Answering):
             return {**self._page(reading, "recalled uses", items, [], False), "total": total}
 
         return await self._read(read)
+
+    async def newest_changes(
+        self,
+        *,
+        claim: str | None = None,
+        story: str | None = None,
+        status: str | None = None,
+        source: str | None = None,
+        recalls: bool = False,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Answer:
+        """Return a page of changes, the newest first, and what they are `of`: the wording of the claim or the title
+        of the story, where one was named. Its `next` stays the same while nothing that was asked for changes.
+
+        Raises `NotFound` for a claim that there is not.
+        """
+        await self._wait(await self._log.head(), True)
+        before = await self._key(cursor, "newest changes", (LAST, ""))
+        story = self._story_id(story) if story else None
+
+        def read(reading: Reading) -> Answer:
+            of = self._named(reading, claim, story)
+            sources = same_sources(reading, self._source_id(source))[1] if source else None
+            rows = changes_before(
+                reading, before, limit + 1, claim=claim, story=story, status=status, recalls=recalls, sources=sources
+            )
+            page = self._page(reading, "newest changes", change_answers(reading, rows[:limit], self._log.id), [], False)
+            last = rows[limit - 1] if len(rows) > limit else None
+            on = self._next("newest changes", last.position, (last.position, last.claim)) if last is not None else None
+            return {**page, "next": on, "of": of}
+
+        return await self._read(read)
+
+    def _named(self, reading: Reading, claim: str | None, story: str | None) -> str | None:
+        """Return the wording of a claim, or the title of a story; `None` where it was erased."""
+        tables = reading.tables
+        if claim is not None:
+            row = claim_row(reading, claim)
+            of: str | None = row.text if row is not None else self._no_claim(claim)
+            return of
+        return reading.connection.scalar(select(tables.stories.c.title).where(tables.stories.c.id == story))
 
 
 def _as_of(then: Rests | None) -> Answer:

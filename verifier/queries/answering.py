@@ -11,7 +11,7 @@ from verifier import render
 from verifier.adopted import Adopted
 from verifier.errors import Invalid, NotFound, ViewsBehind
 from verifier.fold import Folded, Folds, fold
-from verifier.naming import is_id, source_id, story_id
+from verifier.naming import source_named, story_named
 from verifier.policy import Policy, policy_named
 from verifier.projections import Reading, Views
 from verifier.queries.claims import Answer, claim_answers, claim_row
@@ -128,6 +128,10 @@ class Answering:
         """Return the source that is meant today by an id or name, and every id that stands for it."""
         return await self._read(lambda reading: same_sources(reading, self._source_id(source)))
 
+    async def same_sources(self, source: str) -> frozenset[str]:
+        """Return every id that stands today for the source that an id or name means."""
+        return frozenset((await self._same(source))[1])
+
     def _no_claim(self, id: str) -> NoReturn:
         raise NotFound(f"this log has no claim {id} here: look it up in the list of claims", claim=id)
 
@@ -138,10 +142,10 @@ class Answering:
         raise NotFound(f"this log has no story {id!r} here: look it up in the list of stories", story=id)
 
     def _source_id(self, given: str) -> str:
-        return given if is_id(given, "src") else source_id(self._log.lineage, given)
+        return source_named(self._log.lineage, given)
 
     def _story_id(self, given: str) -> str:
-        return given if is_id(given, "sto") else story_id(self._log.lineage, given)
+        return story_named(self._log.lineage, given)
 
     async def _key(self, cursor: str | None, kind: str, like: tuple[Any, ...]) -> Any:
         head = await self._log.head() if cursor else 0

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, func, select
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, func, or_, select
 
 from events.contracts import Origin, Party, Wording
 from verifier import render
@@ -123,15 +123,26 @@ def _claim(
 # --- changes ---------------------------------------------------------------------------------------
 
 
-def changes_after(reading: Reading, after: int, limit: int, upto: int | None = None) -> tuple[Sequence[Row[Any]], int]:
+def changes_after(
+    reading: Reading,
+    after: int,
+    limit: int,
+    upto: int | None = None,
+    *,
+    claim: str | None = None,
+    story: str | None = None,
+    status: str | None = None,
+    recalls: bool = False,
+) -> tuple[Sequence[Row[Any]], int]:
     """Return about so many changes after a position, up to another or the views' own, and the position up to which
-    these are all.
+    these are all: of one claim, within one story, to one status, or only recalls where that is asked for.
 
     The changes of one position stay together: where they alone are more than the limit, all of them come.
     """
     changes = reading.tables.changes
     upto = reading.at.position if upto is None else upto
-    wanted = _changes(reading).where(changes.c.position > after, changes.c.position <= upto)
+    asked = list(which_changes(reading.tables, claim=claim, story=story, status=status, recalls=recalls))
+    wanted = _changes(reading).where(changes.c.position > after, changes.c.position <= upto, *asked)
     rows = reading.connection.execute(
         wanted.order_by(changes.c.position, changes.c.claim).limit(limit + 1)
     ).all()  # fmt: skip
@@ -141,8 +152,47 @@ def changes_after(reading: Reading, after: int, limit: int, upto: int | None = N
     whole = [row for row in rows if row.position < last]
     if whole:
         return whole, last - 1
-    all_of_it = _changes(reading).where(changes.c.position == last).order_by(changes.c.claim)
+    all_of_it = _changes(reading).where(changes.c.position == last, *asked).order_by(changes.c.claim)
     return reading.connection.execute(all_of_it).all(), last
+
+
+def which_changes(
+    tables: TableSet,
+    *,
+    claim: str | None = None,
+    story: str | None = None,
+    status: str | None = None,
+    recalls: bool = False,
+) -> Iterator[ColumnElement[bool]]:
+    """Yield what must hold of a change that is asked for."""
+    changes = tables.changes
+    for column, value in ((changes.c.claim, claim), (changes.c.status, status), (changes.c.story, story)):
+        if value is not None:
+            yield column == value
+    if recalls:
+        yield changes.c.recall
+
+
+def changes_before(
+    reading: Reading,
+    before: tuple[int, str],
+    limit: int,
+    *,
+    sources: Collection[str] | None = None,
+    **asked: Any,
+) -> Sequence[Row[Any]]:
+    """Return changes before one at a position and of a claim, the newest first; `asked` as `which_changes` has it,
+    and of claims that have something to do with one of these sources."""
+    changes, sides = reading.tables.changes, reading.tables.source_claims
+    position, claim = before
+    wanted = _changes(reading).where(
+        or_(changes.c.position < position, and_(changes.c.position == position, changes.c.claim < claim)),
+        *which_changes(reading.tables, **asked),
+    )
+    if sources is not None:
+        wanted = wanted.where(changes.c.claim.in_(select(sides.c.claim).where(sides.c.source.in_(sources))))
+    newest = wanted.order_by(changes.c.position.desc(), changes.c.claim.desc())
+    return reading.connection.execute(newest.limit(limit)).all()
 
 
 def changes_of(reading: Reading, claim: str, after: int, limit: int, upto: int) -> Sequence[Row[Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -21,6 +21,8 @@ LATEST: Final = 20
 
 COMPARED: Final = 1_000
 """With how many names that end in the same word a name is compared."""
+
+_AT_ONCE: Final = 1_000
 
 CHAIN: Final = 20
 """How many times a source may be the same as another one before we stop following."""
@@ -48,6 +50,50 @@ def _same_as(tables: TableSet) -> tuple[Select[Any], Select[Any]]:
     return (
         select(sources.c.same_as).where(sources.c.id == bindparam("of_id")),
         select(sources.c.id).where(sources.c.same_as.in_(bindparam("ids", expanding=True))),
+    )
+
+
+def sources_of(reading: Reading, claims: Collection[str]) -> dict[str, frozenset[str]]:
+    """Return, for each claim, every source that has said or carried something about it or is accused by it, by every
+    id that stands for the same today."""
+    parties: dict[str, set[str]] = {claim: set() for claim in claims}
+    of_claims, of_sources = _involved(reading.tables)
+    for some in batched(sorted(claims)):
+        for row in reading.connection.execute(of_claims, {"claims": some}):
+            parties[row.claim].update(id for id, _name in msgspec.json.decode(row.names).values())
+    same: dict[str, set[str]] = {}
+    new = set().union(*parties.values())
+    while new:  # as far as sources lead to others that are the same
+        met = new
+        new = set()
+        for some in batched(sorted(met)):
+            for row in reading.connection.execute(of_sources, {"ids": some}):
+                one, other = same.get(row.id, {row.id}), same.get(row.same_as, {row.same_as})
+                new |= {row.id, row.same_as} - met - same.keys()
+                together = one | other
+                same.update(dict.fromkeys(together, together))
+    return {
+        claim: frozenset(those.union(*(same[id] for id in those if id in same))) for claim, those in parties.items()
+    }
+
+
+def batched(items: Sequence[str]) -> Iterator[list[str]]:
+    """Yield as many at once as a statement takes."""
+    for start in range(0, len(items), _AT_ONCE):
+        yield list(items[start : start + _AT_ONCE])
+
+
+@lru_cache(GENERATIONS)
+def _involved(tables: TableSet) -> tuple[Select[Any], Select[Any]]:
+    names, sources = tables.names, tables.sources
+    ids: Any = bindparam("ids", expanding=True)
+    return (
+        select(names.c.claim, names.c.names).where(
+            names.c.claim.in_(bindparam("claims", expanding=True)), names.c.kind == "party"
+        ),
+        select(sources.c.id, sources.c.same_as).where(
+            sources.c.same_as.is_not(None), or_(sources.c.id.in_(ids), sources.c.same_as.in_(ids))
+        ),
     )
 
 
