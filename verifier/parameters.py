@@ -99,10 +99,15 @@ class EventsParams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangesParams(AsOfParams):
-    """Changes after a position, about `limit` of them."""
+    """Changes after a position, about `limit` of them, narrowed as a feed is."""
 
     after: Position = 0
     limit: Limit = 100
+    claim: Word | None = None
+    story: Word | None = None
+    status: Word | None = None
+    source: Word | None = None
+    recalls: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +145,7 @@ class SyndicationParams:
     source: Word | None = None
     recalls: bool = False
     cursor: Word | None = None
-    limit: Annotated[int, Ge(1), Le(200)] = 50
+    limit: Limit = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

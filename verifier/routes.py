@@ -175,7 +175,10 @@ async def _events(desk: Desk, asked: Asked) -> dict[str, Any]:
 
 async def _changes(desk: Desk, asked: Asked) -> dict[str, Any]:
     p: ChangesParams = asked.params
-    page = await desk.queries.changes(after=p.after, limit=p.limit, as_of=p.as_of, **asked.at_least)
+    page = await desk.queries.changes(
+        after=p.after, limit=p.limit, as_of=p.as_of, claim=p.claim, story=p.story, status=p.status, source=p.source,
+        recalls=p.recalls, **asked.at_least,
+    )  # fmt: skip
     return {**page, "next": str(page["position"]) if page["position"] < page["basis"]["position"] else None}
 
 

@@ -234,6 +234,8 @@ HTTP: Final[dict[str, str]] = {
     "GET /metrics": "GET /metrics",
     "GET /api/v1/ids/{prefix}/{tail}": "GET /api/v1/ids/clm/{plan[20:]}",
     "GET /api/v1/feed": "GET /api/v1/feed?after=0&claim={plan}",
+    "GET /api/v1/feed.json": "GET /api/v1/feed.json?recalls=true",
+    "GET /api/v1/feed.atom": "GET /api/v1/feed.atom?claim={plan}&limit=1",
     "GET /api/v1/evidence/{sha256}": "GET /api/v1/evidence/{sha256}",
     "PUT /api/v1/evidence/{sha256}": """\
         PUT /api/v1/evidence/{sha256}

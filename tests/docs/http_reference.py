@@ -7,6 +7,7 @@ import asyncio
 import dataclasses
 import hashlib
 import json
+import re
 import tempfile
 import textwrap
 from collections.abc import AsyncIterator, Mapping
@@ -113,8 +114,11 @@ async def _exchange(client: httpx.AsyncClient, template: str, names: Mapping[str
             answer = f"{len(await response.aread())} bytes"
         elif path == "/metrics":
             answer = _first_metric(await response.aread())
+        elif "atom+xml" in response.headers["content-type"]:
+            answer = _first_titles((await response.aread()).decode())
         else:
             answer = _brief((await response.aread()).decode())
+        answer = answer.replace(f":{response.url.port}/", ":8750/")
         status = f"{response.status_code} {response.reason_phrase}"
     shown = filled.replace(names["plan"][20:], "…") if "{plan[" in template else filled
     return names_ids(shown), names_ids(f"{status}\n\n{answer}")
@@ -136,6 +140,11 @@ def _first_metric(text: bytes) -> str:
     """Return the counts of commands, which are the same in each run; the rest is cut."""
     counts = [line for line in text.decode().splitlines() if "verifier_commands" in line and "_created" not in line]
     return "\n".join([*counts[:4], "…"])
+
+
+def _first_titles(text: str) -> str:
+    """Return the titles in a document of Atom, which are the same in each run; the rest is cut."""
+    return "\n".join(f"… {title} …" for title in re.findall("<title>.*?</title>", text))
 
 
 def _brief(text: str) -> str:
@@ -249,6 +258,8 @@ def _answer_of(operation: str) -> str:
             return f"[`{route.answer}`](#{route.answer.lower()})"
     return {
         "GET /api/v1/feed": "server-sent events named `change`, the `changes` of each a list of [`Change`](#change)",
+        "GET /api/v1/feed.json": "a [JSON Feed](https://jsonfeed.org/version/1.1)",
+        "GET /api/v1/feed.atom": "an [Atom](https://www.rfc-editor.org/rfc/rfc4287) document",
         "POST /api/v1/batch": "one line for each line: `ok` with its `result`, or its `problem`",
         "GET /api/v1/evidence/{sha256}": "the bytes",
         "PUT /api/v1/evidence/{sha256}": "the hash",

@@ -154,7 +154,10 @@ async def test_the_openapi_document_has_every_route_with_its_body_answers_and_pr
     }
     tabled = {(route.method, route.path) for route in (*routes.QUESTIONS, *routes.ORDERS)}
     streams_and_bytes = {
-        *(("GET", path) for path in ("/feed", "/evidence/{sha256}", "/events/{position}/proof")),
+        *(
+            ("GET", path)
+            for path in ("/feed", "/feed.json", "/feed.atom", "/evidence/{sha256}", "/events/{position}/proof")
+        ),
         ("POST", "/batch"),
         ("PUT", "/evidence/{sha256}"),
     }

@@ -13,8 +13,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from verifier import __version__, routes
-from verifier.api import edge, endpoints, probes, schema, sealed, streams
+from verifier import __version__, routes, syndication
+from verifier.api import edge, endpoints, probes, schema, sealed, streams, syndicated
 from verifier.api.watching import Watch
 from verifier.app import Desk
 from verifier.errors import Problem
@@ -66,6 +66,8 @@ def build(
         else:
             add(app, "GET", route.path, endpoints.question(desk, route), schema.of_question(route))
     add(app, "GET", "/feed", streams.feed(desk), schema.FEED)
+    add(app, "GET", "/feed.json", syndicated.document(desk, syndication.JSON_FEED), schema.FEED_JSON)
+    add(app, "GET", "/feed.atom", syndicated.document(desk, syndication.ATOM), schema.FEED_ATOM)
     add(app, "POST", "/batch", endpoints.batch(desk, actor), schema.BATCH)
     add(app, "PUT", "/evidence/{sha256}", endpoints.put_evidence(desk), schema.PUT_EVIDENCE)
     add(app, "GET", "/evidence/{sha256}", endpoints.get_evidence(desk), schema.GET_EVIDENCE)

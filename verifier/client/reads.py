@@ -134,10 +134,21 @@ class Reads(Connection):
         """List the stories, or those that there were, and how their claims stood."""
         return self._list("/stories", Story, _params(as_of=as_of))
 
-    def changes(self, *, after: int = 0, as_of: int | str | None = None) -> Listing[Change]:
-        """List the changes of all statuses after a position, up to another or to where the views are now; `feed` goes
-        on from there."""
-        return self._list("/changes", Change, _params(after=after, as_of=as_of), turn="after")
+    def changes(
+        self,
+        *,
+        after: int = 0,
+        as_of: int | str | None = None,
+        claim: Target | None = None,
+        story: str | None = None,
+        status: str | None = None,
+        source: str | None = None,
+        recalls: bool = False,
+    ) -> Listing[Change]:
+        """List the changes of all statuses after a position, up to another or to where the views are now, narrowed as
+        `feed` is, which goes on from there."""
+        params = _wanted(claim=claim, story=story, status=status, source=source, recalls=recalls)
+        return self._list("/changes", Change, {**_params(after=after, as_of=as_of), **params}, turn="after")
 
     async def find(self, kind: Literal["clm", "evt", "src", "sto"], tail: str) -> str:
         """Return the one id of this kind that ends so; a full id is returned as it is.
@@ -215,13 +226,7 @@ class Reads(Connection):
         one that has said or carried something about the claim, or is accused by it; `recalls` are what a careful
         publisher has to look at.
         """
-        params = _params(
-            claim=None if claim is None else id_of(claim),
-            story=story,
-            status=status,
-            source=source,
-            recalls=recalls or None,
-        )
+        params = _wanted(claim=claim, story=story, status=status, source=source, recalls=recalls)
         return self._follow("/feed", params, after, _changes)
 
     def watch(self, *, story: str | None = None, status: str | None = None, source: str | None = None) -> Watch:
@@ -269,6 +274,10 @@ def _path(collection: str, target: Target, part: str | None = None) -> str:
 
 def _params(**given: str | int | None) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _wanted(*, claim: Target | None, recalls: bool, **given: str | None) -> dict[str, Any]:
+    return _params(claim=None if claim is None else id_of(claim), recalls=recalls or None, **given)
 
 
 def _changes(message: Message) -> list[Change]:

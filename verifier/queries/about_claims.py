@@ -190,6 +190,11 @@ class AboutClaims(Answering):
         after: int = 0,
         limit: int = 100,
         as_of: int | str | None = None,
+        claim: str | None = None,
+        story: str | None = None,
+        status: str | None = None,
+        source: str | None = None,
+        recalls: bool = False,
         at_least: int | None = None,
         lenient: bool = False,
     ) -> Answer:
@@ -203,7 +208,11 @@ class AboutClaims(Answering):
         await self._check(after)
 
         def read(reading: Reading) -> Answer:
-            rows, upto = changes_after(reading, after, limit, then.position if then else None)
+            rows, upto = changes_after(
+                reading, after, limit, then.position if then else None, claim=claim,
+                story=self._story_id(story) if story else None, status=status, recalls=recalls,
+                sources=same_sources(reading, self._source_id(source))[1] if source else None,
+            )  # fmt: skip
             page = self._page(reading, "changes", change_answers(reading, rows, self._log.id), [], behind)
             return {**page, **_as_of(then), "position": max(upto, after)}
 
@@ -274,7 +283,7 @@ class AboutClaims(Answering):
         source: str | None = None,
         recalls: bool = False,
         cursor: str | None = None,
-        limit: int = 50,
+        limit: int = 100,
     ) -> Answer:
         """Return a page of changes, the newest first, and what they are `of`: the wording of the claim or the title
         of the story, where one was named. Its `next` stays the same while nothing that was asked for changes.
@@ -283,14 +292,14 @@ class AboutClaims(Answering):
         """
         await self._wait(await self._log.head(), True)
         before = await self._key(cursor, "newest changes", (LAST, ""))
-        story = self._story_id(story) if story else None
 
         def read(reading: Reading) -> Answer:
             of = self._named(reading, claim, story)
             sources = same_sources(reading, self._source_id(source))[1] if source else None
             rows = changes_before(
-                reading, before, limit + 1, claim=claim, story=story, status=status, recalls=recalls, sources=sources
-            )
+                reading, before, limit + 1, claim=claim, story=self._story_id(story) if story else None,
+                status=status, recalls=recalls, sources=sources,
+            )  # fmt: skip
             page = self._page(reading, "newest changes", change_answers(reading, rows[:limit], self._log.id), [], False)
             last = rows[limit - 1] if len(rows) > limit else None
             on = self._next("newest changes", last.position, (last.position, last.claim)) if last is not None else None
@@ -299,13 +308,17 @@ class AboutClaims(Answering):
         return await self._read(read)
 
     def _named(self, reading: Reading, claim: str | None, story: str | None) -> str | None:
-        """Return the wording of a claim, or the title of a story; `None` where it was erased."""
-        tables = reading.tables
+        """Return the wording of a claim, or the title of a story; `None` where it was erased. A story that nobody has
+        opened is called what the caller calls it."""
         if claim is not None:
             row = claim_row(reading, claim)
-            of: str | None = row.text if row is not None else self._no_claim(claim)
-            return of
-        return reading.connection.scalar(select(tables.stories.c.title).where(tables.stories.c.id == story))
+            wording: str | None = row.text if row is not None else self._no_claim(claim)
+            return wording
+        if story is None:
+            return None
+        title = select(reading.tables.stories.c.title).where(reading.tables.stories.c.id == self._story_id(story))
+        titles = reading.connection.scalars(title).all()
+        return titles[0] if titles else story
 
 
 def _as_of(then: Rests | None) -> Answer:

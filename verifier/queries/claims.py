@@ -128,21 +128,17 @@ def changes_after(
     after: int,
     limit: int,
     upto: int | None = None,
-    *,
-    claim: str | None = None,
-    story: str | None = None,
-    status: str | None = None,
-    recalls: bool = False,
+    **asked: Any,
 ) -> tuple[Sequence[Row[Any]], int]:
     """Return about so many changes after a position, up to another or the views' own, and the position up to which
-    these are all: of one claim, within one story, to one status, or only recalls where that is asked for.
+    these are all; `asked` as `which_changes` has it.
 
     The changes of one position stay together: where they alone are more than the limit, all of them come.
     """
     changes = reading.tables.changes
     upto = reading.at.position if upto is None else upto
-    asked = list(which_changes(reading.tables, claim=claim, story=story, status=status, recalls=recalls))
-    wanted = _changes(reading).where(changes.c.position > after, changes.c.position <= upto, *asked)
+    these = list(which_changes(reading.tables, **asked))
+    wanted = _changes(reading).where(changes.c.position > after, changes.c.position <= upto, *these)
     rows = reading.connection.execute(
         wanted.order_by(changes.c.position, changes.c.claim).limit(limit + 1)
     ).all()  # fmt: skip
@@ -152,7 +148,7 @@ def changes_after(
     whole = [row for row in rows if row.position < last]
     if whole:
         return whole, last - 1
-    all_of_it = _changes(reading).where(changes.c.position == last, *asked).order_by(changes.c.claim)
+    all_of_it = _changes(reading).where(changes.c.position == last, *these).order_by(changes.c.claim)
     return reading.connection.execute(all_of_it).all(), last
 
 
@@ -162,35 +158,29 @@ def which_changes(
     claim: str | None = None,
     story: str | None = None,
     status: str | None = None,
+    sources: Collection[str] | None = None,
     recalls: bool = False,
 ) -> Iterator[ColumnElement[bool]]:
-    """Yield what must hold of a change that is asked for."""
-    changes = tables.changes
+    """Yield what must hold of a change that is asked for: of one claim, within one story, to one status, of a claim
+    that has something to do with one of these sources, or only recalls."""
+    changes, sides = tables.changes, tables.source_claims
     for column, value in ((changes.c.claim, claim), (changes.c.status, status), (changes.c.story, story)):
         if value is not None:
             yield column == value
+    if sources is not None:
+        yield changes.c.claim.in_(select(sides.c.claim).where(sides.c.source.in_(sources)))
     if recalls:
         yield changes.c.recall
 
 
-def changes_before(
-    reading: Reading,
-    before: tuple[int, str],
-    limit: int,
-    *,
-    sources: Collection[str] | None = None,
-    **asked: Any,
-) -> Sequence[Row[Any]]:
-    """Return changes before one at a position and of a claim, the newest first; `asked` as `which_changes` has it,
-    and of claims that have something to do with one of these sources."""
-    changes, sides = reading.tables.changes, reading.tables.source_claims
+def changes_before(reading: Reading, before: tuple[int, str], limit: int, **asked: Any) -> Sequence[Row[Any]]:
+    """Return changes before one at a position and of a claim, the newest first; `asked` as `which_changes` has it."""
+    changes = reading.tables.changes
     position, claim = before
     wanted = _changes(reading).where(
         or_(changes.c.position < position, and_(changes.c.position == position, changes.c.claim < claim)),
         *which_changes(reading.tables, **asked),
     )
-    if sources is not None:
-        wanted = wanted.where(changes.c.claim.in_(select(sides.c.claim).where(sides.c.source.in_(sources))))
     newest = wanted.order_by(changes.c.position.desc(), changes.c.claim.desc())
     return reading.connection.execute(newest.limit(limit)).all()
 
