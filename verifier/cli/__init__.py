@@ -2,6 +2,7 @@
 
 `verbs`    what can be recorded, one command each, from one table.
 `reading`  what can be asked.
+`following` the feed; `monitor` is what it shows on a terminal.
 `files`    import, export, restore.
 `serving`  serve, demo, and with what settings.
 `sealing`  init, fork, receipt.
@@ -20,7 +21,7 @@ import sys
 import typer
 
 from verifier import __version__
-from verifier.cli import auditing, files, reading, sealing, serving, upkeep, verbs
+from verifier.cli import auditing, files, following, reading, sealing, serving, upkeep, verbs
 from verifier.cli.output import flowing
 from verifier.garbage import collect_seldom
 
@@ -49,6 +50,7 @@ def _root(
 
 verbs.add_to(app)
 reading.add_to(app)
+following.add_to(app)
 files.add_to(app)
 serving.add_to(app)
 upkeep.add_to(app)

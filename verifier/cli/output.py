@@ -44,6 +44,11 @@ _STYLES: Final = {
 }  # fmt: skip
 
 
+def style_of(status: str) -> str:
+    """Return the colour in which a status is shown."""
+    return _STYLES.get(status, "")
+
+
 def console(*, stderr: bool = False) -> Console:
     """Return where to print. With `NO_COLOR`, or where nobody looks, there are no escape sequences."""
     from rich.console import Console

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from verifier.client import Verifier
 
 
-def _one_of(help: str, words: Any) -> Any:
+def one_of(help: str, words: Any) -> Any:
     """Return a flag that takes one of these words, which its help lists."""
     return typer.Option(help=f"{help} One of {', '.join(get_args(words))}.", metavar="WORD")
 
@@ -59,13 +59,6 @@ HISTORY: Final[output.Columns[Change]] = {
     "status": lambda change: change.label + (" (recall)" if change.recall else ""),
     "because of": lambda change: f"{change.cause_type.partition('.')[2]} {short(change.cause)}",
 }
-CHANGES: Final[output.Columns[Change]] = {
-    "position": lambda change: change.position,
-    "at": lambda change: moment(change.recorded_at),
-    "id": lambda change: short(change.claim),
-    "status": lambda change: f"{change.label} ({_since(change)}{', recall' if change.recall else ''})",
-    "text": lambda change: change.text or "a wording that was erased",
-}
 EVENTS: Final[output.Columns[Event]] = {
     "position": lambda event: event.position,
     "at": lambda event: moment(event.recorded_at),
@@ -92,7 +85,7 @@ STORIES: Final[output.Columns[Story]] = {
 
 def add_to(app: typer.Typer) -> None:
     """Add the questions as commands."""
-    for function in (show, explain, history, claims, sources, stories, events, feed):
+    for function in (show, explain, history, claims, sources, stories, events):
         app.command(rich_help_panel="Ask")(function)
 
 
@@ -120,16 +113,16 @@ def history(
 
     async def work(verifier: Verifier) -> None:
         changes = verifier.history(await claim_id(verifier, claim), as_of=as_of, policy=policy)
-        await _list(changes, output, HISTORY, empty="The status of this claim has never changed.")
+        await print_list(changes, output, HISTORY, empty="The status of this claim has never changed.")
 
     reading(log, work)
 
 
 def claims(
-    status: Annotated[Status | None, _one_of("Only those of this status.", Status)] = None,
+    status: Annotated[Status | None, one_of("Only those of this status.", Status)] = None,
     story: Annotated[str | None, typer.Option(help="Only those of this story, by its title or id.")] = None,
     source: Annotated[str | None, typer.Option(help="Only those about which this source said something.")] = None,
-    attention: Annotated[Attention | None, _one_of("Only those to look at for this reason.", Attention)] = None,
+    attention: Annotated[Attention | None, one_of("Only those to look at for this reason.", Attention)] = None,
     language: Annotated[str | None, typer.Option(help="Only those worded in this language.")] = None,
     text: Annotated[str | None, typer.Option(help="Only those whose wording has this in it.")] = None,
     as_of: AsOf = None,
@@ -146,7 +139,7 @@ def claims(
             source=source and await named(verifier, "src", source), attention=attention, language=language, text=text,
             as_of=as_of, said_by=said_by, policy=policy,
         )  # fmt: skip
-        await _list(found, output, CLAIMS, empty="There is no such claim.")
+        await print_list(found, output, CLAIMS, empty="There is no such claim.")
 
     reading(log, work)
 
@@ -165,7 +158,7 @@ def sources(
         if source is None and (as_of or said_by or policy):
             raise Invalid("the list of sources has no past: name one source, or leave the flags out")
         if source is None:
-            await _list(verifier.sources(), output, SOURCES, empty="Nobody has said anything yet.")
+            await print_list(verifier.sources(), output, SOURCES, empty="Nobody has said anything yet.")
         else:
             found = await named(verifier, "src", source)
             _show_source(await verifier.source(found, as_of=as_of, said_by=said_by, policy=policy), output)
@@ -183,11 +176,11 @@ def stories(
 
     async def work(verifier: Verifier) -> None:
         if story is None:
-            await _list(verifier.stories(as_of=as_of), output, STORIES, empty="There is no story yet.")
+            await print_list(verifier.stories(as_of=as_of), output, STORIES, empty="There is no story yet.")
         else:
             found = await verifier.story(await named(verifier, "sto", story), as_of=as_of)
             claims = verifier.claims(story=found.id, as_of=as_of)
-            await _list(claims, output, CLAIMS, empty="The story has no claims.")
+            await print_list(claims, output, CLAIMS, empty="The story has no claims.")
 
     reading(log, work)
 
@@ -207,39 +200,11 @@ def events(
             raise Invalid("--follow goes on and --as-of ends: leave one of them out")
         on = None if claim is None else await claim_id(verifier, claim)
         listed = _Last(verifier.events(on, after=after, as_of=as_of))
-        await _list(listed, output, EVENTS, empty="Nothing was recorded.", stream=follow)
+        await print_list(listed, output, EVENTS, empty="Nothing was recorded.", stream=follow)
         if follow:
             async for event in verifier.follow_events(after=max(after, listed.position)):
                 if on is None or event.stream == f"claim:{on}":
-                    _print(event, output, EVENTS)
-
-    reading(log, work)
-
-
-def feed(
-    after: After = 0,
-    claim: Annotated[str | None, typer.Option(help="Only those of this claim.")] = None,
-    story: Annotated[str | None, typer.Option(help="Only those of this story, by its title or id.")] = None,
-    status: Annotated[Status | None, _one_of("Only those to this status.", Status)] = None,
-    follow: Follow = False,
-    log: LogOption = None,
-    output: OutputOption = "table",
-) -> None:
-    """List the changes of all statuses after a position; with --follow, go on with those to come."""
-
-    async def work(verifier: Verifier) -> None:
-        on = None if claim is None else await claim_id(verifier, claim)
-        within = None if story is None else (await verifier.story(await named(verifier, "sto", story))).id
-        if follow:
-            async for change in verifier.feed(after=after, claim=on, story=within, status=status):
-                _print(change, output, CHANGES)
-            return
-        changes = (
-            change
-            async for change in verifier.changes(after=after)
-            if on in (None, change.claim) and within in (None, change.story) and status in (None, change.status)
-        )
-        await _list(changes, output, CHANGES, empty="No status has changed.")
+                    print_item(event, output, EVENTS)
 
     reading(log, work)
 
@@ -323,17 +288,19 @@ def _sides(sides: dict[str, int]) -> str:
     return ", ".join(f"{count} {side}" for side, count in sides.items() if count)
 
 
-async def _list(
+async def print_list(
     items: AsyncIterator[Any], format: output.Format, columns: output.Columns[Any], *, empty: str, stream: bool = False
 ) -> None:
+    """Print a list: as a whole, or line by line where it goes on."""
     if stream:
         async for item in items:
-            _print(item, format, columns)
+            print_item(item, format, columns)
     else:
         await output.answers(items, format, columns, empty=empty)
 
 
-def _print(item: Any, format: output.Format, columns: output.Columns[Any]) -> None:
+def print_item(item: Any, format: output.Format, columns: output.Columns[Any]) -> None:
+    """Print one item of a list that goes on."""
     if format == "table":
         output.line(columns, item)
     else:
@@ -351,13 +318,6 @@ class _Last(AsyncIterator[Any]):
         item = await anext(self._items)
         self.position = item.position
         return item
-
-
-def _since(change: Change) -> str:
-    """Return what it was before; where only the verdict beside it changed, that one."""
-    if change.previous != change.status or not change.cause_type.startswith(("claim.adjudicated", "adjudication.")):
-        return f"was {change.previous}"
-    return f"verdict: {change.verdict}" if change.verdict else "verdict taken back"
 
 
 def _when(occurred: dict[str, Any] | None) -> str:
