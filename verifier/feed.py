@@ -33,7 +33,7 @@ RING_FRAMES: Final = 4_096
 RING_BYTES: Final = 16 * 2**20
 """How many bytes these frames may have together."""
 
-SLICE: Final = 32 * 2**10
+SLICE: Final = 16 * 2**10
 """About how many bytes a subscriber is sent at once, so that no buffer grows and nobody waits long for his turn."""
 
 PAGE: Final = 200
