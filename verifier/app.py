@@ -34,6 +34,9 @@ from verifier.sealing import Sealing, Signing
 from verifier.sources import Sources
 from verifier.stories import Stories
 from verifier.tailer import Tailer
+from verifier.webhooks.office import Office
+from verifier.webhooks.opening import outbox_of, webhooks_place
+from verifier.webhooks.sender import Sender, Sending
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,7 @@ class Desk:
     rebuilding: Rebuilding
     attester: Attester
     sealing: Sealing
+    webhooks: Office
     meters: Meters
     caches: Sequence[Cache]
     """What holds claims in memory."""
@@ -70,14 +74,20 @@ class Follower(Protocol):
 
 @asynccontextmanager
 async def open_desk(
-    url: str, *, read_only: bool = False, create: bool = True, signing: Signing | None = None
+    url: str,
+    *,
+    read_only: bool = False,
+    create: bool = True,
+    signing: Signing | None = None,
+    sending: Sending | None = None,
 ) -> AsyncIterator[Desk]:
     """Open a log for writing, follow it with the views, and close both at the end.
 
     A log that doesn't exist is made, or refused without `create`. With `read_only` the log is only read, by as
     many as like, and the views are folded in memory first; one that doesn't exist is refused. A log on SQLite is
     written by one process: raises `events.errors.LogInUse` where another one does. One on PostgreSQL is written by
-    as many as like, and one of them keeps the views for all. With `signing` it is sealed, where there is a key for it.
+    as many as like, and one of them keeps the views for all. With `signing` it is sealed, where there is a key for it;
+    with `sending` its webhooks are sent.
     """
     make: Literal["new"] | None = "new" if create and not read_only else None
     async with await open_log(url, writable=not read_only, create=make) as log:
@@ -92,6 +102,8 @@ async def open_desk(
         if read_only:
             await views.catch_up()
         feed, rebuilding = Feed(log, views), Rebuilding(views)
+        outbox = outbox_of(url, log.id, file=webhooks_place(file_of(url)))
+        sender = None if sending is None else Sender(log, views, outbox, sending)
         desk = assemble(
             log,
             views,
@@ -99,13 +111,15 @@ async def open_desk(
             feed=feed,
             rebuilding=rebuilding,
             sealing=sealing,
+            webhooks=Office(log, outbox, sender, (sending or Sending()).clock),
             evidence=evidence_of(url),
             tailer=tailer,
         )
         if tailer is not None:
             tailer.tell(desk.registrar.registry.learn)
             tailer.tell(desk.queries.hear)
-        followers: list[Follower] = [views, feed, desk.sealing, *([tailer] if tailer is not None else [])]
+        beside = [follower for follower in (tailer, sender) if follower is not None]
+        followers: list[Follower] = [views, feed, desk.sealing, *beside]
         following = [asyncio.create_task(follower.run(), name=type(follower).__name__) for follower in followers]
         try:
             yield desk
@@ -117,6 +131,7 @@ async def open_desk(
             await asyncio.gather(*following, return_exceptions=True)
             await sealing.close()
             await tiles.close()
+            await outbox.close()
             await views.close()
 
 
@@ -128,6 +143,7 @@ def assemble(
     feed: Feed,
     rebuilding: Rebuilding,
     sealing: Sealing,
+    webhooks: Office,
     evidence: Snapshots,
     tailer: Tailer | None = None,
 ) -> Desk:
@@ -169,6 +185,7 @@ def assemble(
         rebuilding=rebuilding,
         attester=Attester(log, views, adopted),
         sealing=sealing,
+        webhooks=webhooks,
         meters=meters,
         caches=(views, folds, queries),  # the views wait for the end of a rebuild
         tailer=tailer,

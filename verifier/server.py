@@ -31,6 +31,7 @@ from verifier.errors import Invalid, ReadOnly
 from verifier.garbage import sweeping
 from verifier.sealing import Signing
 from verifier.settings import Settings
+from verifier.webhooks.sender import Sending
 
 GRACE: Final = 5
 """How many seconds a request in flight has to end before it is cut off."""
@@ -59,7 +60,7 @@ async def serve(settings: Settings, ready: Ready | None = None) -> None:
     with bind(settings.host, settings.port) as listener:
         try:
             async with (
-                open_desk(settings.log, signing=Signing.of(settings)) as desk,
+                open_desk(settings.log, signing=Signing.of(settings), sending=Sending()) as desk,
                 attesting(desk.attester, settings.attest_every),
                 sweeping(desk.caches),
             ):

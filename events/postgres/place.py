@@ -18,6 +18,9 @@ VIEWS: Final = "_views"
 TILES: Final = "_tiles"
 """How the name of the schema ends that stands beside a log's for its tiles."""
 
+WEBHOOKS: Final = "_webhooks"
+"""How the name of the schema ends that stands beside a log's for its webhooks."""
+
 PARAMETERS: Final = frozenset(
     ("application_name", "dbname", "gsslib", "host", "krbsrvname", "options", "passfile", "password", "port", "service",
      "sslcert", "sslcrl", "sslkey", "sslmode", "sslnegotiation", "sslpassword", "sslrootcert",
@@ -72,10 +75,10 @@ def place_of(url: str) -> Place:
             f"{schemas[-1]!r} can't be the schema of a log: use one name of small letters, digits and underscores,"
             " 48 at the most, that doesn't begin with pg_"
         )
-    if schemas[0].endswith((VIEWS, TILES)):
+    if schemas[0].endswith((VIEWS, TILES, WEBHOOKS)):
         raise Invalid(
-            f"a log's schema doesn't end in {VIEWS} or {TILES}: there stands what is computed from another log; choose"
-            " another name"
+            f"a log's schema doesn't end in {VIEWS}, {TILES} or {WEBHOOKS}: there stands what is kept beside another"
+            " log; choose another name"
         )
     user = who.partition(":")[0]
     others = urlencode([pair for pair in given if pair[0] != "schema"], quote_via=quote)  # libpq knows no "+"

@@ -36,6 +36,9 @@ from verifier.projections.sqlite import SqlitePlace
 from verifier.rebuilding import Rebuilding
 from verifier.sealing import Sealing
 from verifier.settings import LOOPBACK
+from verifier.webhooks.clock import Clock
+from verifier.webhooks.office import Office
+from verifier.webhooks.opening import outbox_of
 
 CANARY = "Xyzzy-canary"
 """A word that stands in texts, names and ids only."""
@@ -48,12 +51,14 @@ async def idle_desk(log: MemoryLog) -> AsyncIterator[Desk]:
     """A desk whose views don't follow its log."""
     adopted = await Adopted.read(log)
     views = await Views.open(SqlitePlace(), log, adopted)
+    outbox = outbox_of("memory:", log.id, file=None)
     try:
         yield assemble(
             log, views, adopted, feed=Feed(log, views), rebuilding=Rebuilding(views), evidence=MemoryEvidence(),
-            sealing=Sealing(log, Sealed(log, MemoryTiles()), None),
+            sealing=Sealing(log, Sealed(log, MemoryTiles()), None), webhooks=Office(log, outbox, None, Clock()),
         )  # fmt: skip
     finally:
+        await outbox.close()
         await views.close()
 
 

@@ -27,6 +27,9 @@ READERS: Final = 4
 TRIES: Final = 5
 """How often a reading begins anew whose tables were dropped, or whose connection was cut."""
 
+VIEWS: Final = "_views"
+"""How the name of the schema ends in which a log's views are."""
+
 SILENCE: Final = 3.0
 """For how many seconds a process may fall silent in the middle of a transaction."""
 
@@ -46,9 +49,9 @@ class PostgresPlace:
     dialect: Dialect = "postgresql"
     readers = READERS
 
-    def __init__(self, dsn: str, log_schema: str, *, silence: float = SILENCE) -> None:
-        """Name the place beside the log in a schema of a database."""
-        self.schema = f"{log_schema}_views"
+    def __init__(self, dsn: str, log_schema: str, *, silence: float = SILENCE, beside: str = VIEWS) -> None:
+        """Name the place beside the log in a schema of a database: its name ends in `beside`."""
+        self.schema = f"{log_schema}{beside}"
         self.anew = (
             f'stop every server of this log, drop the views (DROP SCHEMA "{self.schema}" CASCADE), and start again: new'
             " ones are built"

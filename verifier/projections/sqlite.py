@@ -1,13 +1,14 @@
 """Views in a file of SQLite's, or in memory.
 
-`synchronous=NORMAL` is enough here: a power cut may lose the last commits and never tears one, and what
-is lost is read from the log again. Erased texts must be gone from the file, so freed pages are
-overwritten (`secure_delete`), and `scrub` empties the write-ahead log.
+`synchronous=NORMAL` is enough for views: a power cut may lose the last commits and never tears one, and what
+is lost is read from the log again. What can't be (`durable`), is on the disk with each commit. Erased texts must be
+gone from the file, so freed pages are overwritten (`secure_delete`), and `scrub` empties the write-ahead log.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -40,8 +41,9 @@ class SqlitePlace:
     dialect: Dialect = "sqlite"
     anew = "start the server again, it builds new ones"
 
-    def __init__(self, file: Path | None = None) -> None:
+    def __init__(self, file: Path | None = None, *, durable: bool = False) -> None:
         self._file = file
+        self._pragmas = (*_PRAGMAS, "synchronous=FULL") if durable else _PRAGMAS
         self.readers = READERS if file is not None else 0
         self.let_in = f"see who may write {file} and the folder it is in"
 
@@ -61,7 +63,7 @@ class SqlitePlace:
                 connect_args=_SHARED,
                 hide_parameters=True,
             )
-        _prepare(engine, writes=writes)
+        _prepare(engine, self._pragmas if writes else None)
         return engine
 
     def explain(self, error: exc.DBAPIError) -> Exception:
@@ -118,15 +120,15 @@ class SqlitePlace:
         return True
 
 
-def _prepare(engine: Engine, *, writes: bool) -> None:
-    begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
+def _prepare(engine: Engine, pragmas: Sequence[str] | None) -> None:
+    """Set up each connection of an engine; without pragmas it only reads."""
+    begin = "BEGIN" if pragmas is None else "BEGIN IMMEDIATE"
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # we say when a transaction begins, also one that only reads
-        if writes:
-            for pragma in _PRAGMAS:
-                connection.execute(f"PRAGMA {pragma}").close()
+        for pragma in pragmas or ():
+            connection.execute(f"PRAGMA {pragma}").close()
 
     @event.listens_for(engine, "begin")
     def start(connection: Connection) -> None:
