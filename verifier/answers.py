@@ -323,6 +323,45 @@ class Found(Answer):
     id: str
 
 
+class Webhook(Answer):
+    """An endpoint: where changes go and which of them, and how far it is.
+
+    Every change up to `position` was queued for it or not wanted; `waiting` of these it doesn't have yet, the first at
+    `oldest`, and `dead` were given up. `failing` says why it got nothing the last time, where it didn't, and `disabled`
+    why it gets nothing any more. `secret` is told once, to whoever made it; `secrets` says which count now.
+    """
+
+    id: str
+    url: str
+    claim: str | None = None
+    story: str | None = None
+    source: str | None = None
+    status: str | None = None
+    recalls: bool = False
+    position: int
+    waiting: int = 0
+    oldest: int | None = None
+    dead: int = 0
+    failing: str | None = None
+    disabled: str | None = None
+    made_at: str
+    secrets: tuple[dict[str, Any], ...] = ()
+    secret: str | None = None
+    basis: Basis
+
+
+class DeadLetter(Answer):
+    """A message that was given up: which change it was about, how often and from when until when it was tried, and why
+    it failed the last time."""
+
+    position: int
+    claim: str
+    attempts: int
+    first_at: str
+    given_up_at: str
+    failure: str
+
+
 class Checkpoint(Answer):
     """The last signed checkpoint of the log, and what it says: `size` events have the `root` (RFC 6962, in base64).
 

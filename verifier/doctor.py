@@ -3,6 +3,7 @@
     log      its engine, where it is, its tables, its head
     views    how far they are, how far behind, and who keeps them
     seal     up to where the log is sealed, under which name, and whether it lacks what was sealed
+    webhook  for each endpoint, up to where changes were queued, what waits and what was given up
     disk     what the log takes, and what is free
     clock    how the clock that dates events stands to this machine's, and to the newest event
     server   whether one serves the log, and whether it is ready
@@ -28,7 +29,7 @@ from events.open import database_of, examine, holder_of, open_log, tiles_of
 from events.seals import Seals
 from events.tiles import CHECKPOINT
 from events.tlog import Head, TlogError, parse_head, split_note
-from verifier.app import several, views_place
+from verifier.app import file_of, several, views_place
 from verifier.client.address import checked, shown
 from verifier.errors import Problem
 from verifier.health import lag_of
@@ -37,12 +38,16 @@ from verifier.projections.looking import look_at
 from verifier.projections.sqlite import SqlitePlace
 from verifier.sealing import Signing
 from verifier.settings import READY_LAG
+from verifier.webhooks.opening import outbox_of, webhooks_place
+from verifier.webhooks.outbox import Progress, as_problems
 
 LOW: Final = 256 * 2**20
 """How many bytes should be free where a log is kept."""
 
 CLOCKS: Final = 5.0
 """By how many seconds two clocks may differ."""
+
+_SHORT: Final = 6  # characters of an id that name an endpoint
 
 SERVER_WAIT: Final = 5.0
 """How many seconds a server has to answer."""
@@ -127,6 +132,7 @@ async def _look_inside(report: Report, url: str, ready_lag: float, signing: Sign
             await _look_at_views(report, url, log, head, ready_lag)
             if head:
                 await _look_at_seal(report, url, log, head, signing)
+                await _look_at_webhooks(report, url, log, head)
     except LogError as error:
         report.wrong.append(str(error))
 
@@ -213,6 +219,40 @@ async def _look_at_views(report: Report, url: str, log: Log, head: int, ready_la
         )
 
 
+async def _look_at_webhooks(report: Report, url: str, log: Log, head: int) -> None:
+    outbox = outbox_of(url, log.id, file=webhooks_place(file_of(url)))
+    try:
+        with as_problems():
+            endpoints, progress = await outbox.endpoints(), await outbox.progress()
+    except Problem as problem:
+        report.wrong.append(problem.detail)
+        return
+    finally:
+        await outbox.close()
+    for one in endpoints:
+        far = progress.get(one.id, Progress())
+        _look_at_endpoint(report, one.id, one.position, head, far.waiting, far.dead, one.disabled)
+
+
+def _look_at_endpoint(
+    report: Report, id: str, position: int, head: int, waiting: int, dead: int, disabled: str | None
+) -> None:
+    short = id[-_SHORT:]
+    report.sections[f"webhook {short}"] = {"position": position, "waiting": waiting, "dead": dead}
+    if disabled is not None:
+        report.wrong.append(f"endpoint {short} is disabled ({disabled}): `verifier webhooks replay {short}` goes on")
+    if dead:
+        report.wrong.append(
+            f"{dead:,} messages to endpoint {short} were given up: see `verifier webhooks dead {short}`, mend the"
+            f" receiver, and `verifier webhooks replay {short}`"
+        )
+    if position > head:
+        report.wrong.append(
+            f"endpoint {short} was told of changes up to {position:,}, and the log ends at {head:,}: bring back the log"
+            " that has them all, or remove the endpoint and add it again"
+        )
+
+
 # --- the server ------------------------------------------------------------------------------------
 
 
@@ -225,6 +265,7 @@ async def _look_at_server(report: Report, address: str) -> None:
             asked = datetime.now(UTC)
             ready = await http.get("/readyz")
             health = (await http.get("/api/v1/health")).raise_for_status().json()
+            webhooks = (await http.get("/api/v1/webhooks")).raise_for_status().json()
     except (httpx.HTTPError, ValueError) as error:
         report.wrong.append(f"the server at {where} doesn't answer ({error or type(error).__name__}): start it again")
         return
@@ -242,6 +283,10 @@ async def _look_at_server(report: Report, address: str) -> None:
             "unsealed_events": health["unsealed_events"],
             "unsealed_seconds": health["unsealed_seconds"],
         }
+    for one in webhooks["items"]:
+        if f"webhook {one['id'][-_SHORT:]}" not in report.sections:  # known from beside the log
+            values = [one[name] for name in ("waiting", "dead", "disabled")]
+            _look_at_endpoint(report, one["id"], one["position"], health["head"], *values)
     if ready.status_code != 200:
         report.wrong.append(str(ready.json().get("detail", f"{where}/readyz answers {ready.status_code}")))
     elif health["detail"] is not None:

@@ -6,7 +6,8 @@ names. A registry belongs to one desk, so two servers in one process tell nothin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Final
 
@@ -17,10 +18,17 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from events.errors import LogError
 from verifier import __version__
 from verifier.app import Desk
+from verifier.errors import Problem
 from verifier.health import HEAD_WAIT, Health, health
 from verifier.meters import SECONDS, Histogram, Meters
+from verifier.webhooks.endpoint import Endpoint
+from verifier.webhooks.office import Office
+from verifier.webhooks.outbox import Progress
 
 MEDIA_TYPE: Final = CONTENT_TYPE_LATEST
+
+Far = Mapping[str, tuple[Endpoint, Progress]]
+"""How far each endpoint is, by its id."""
 
 _BOUNDS: Final = (*map(str, SECONDS), "+Inf")
 
@@ -45,7 +53,12 @@ class Metrics:
             found = await health(self._desk, within=self._within)
         except LogError:
             found = None
-        return [*_of_work(self._desk.meters), *_of_desk(self._desk), *_of_log(found)]
+        return [
+            *_of_work(self._desk.meters),
+            *_of_desk(self._desk),
+            *_of_log(found),
+            *_of_webhooks(self._desk.webhooks, await _far(self._desk.webhooks, self._within)),
+        ]
 
 
 class _Collected:
@@ -120,6 +133,39 @@ def _of_log(found: Health | None) -> Iterator[Metric]:
         "verifier_views_rebuild_ratio", "How much of the log a rebuild has read; 1 where none is under way.",
         value=1 if rebuilt is None else min(1.0, rebuilt / max(found.head, 1)),
     )  # fmt: skip
+
+
+async def _far(webhooks: Office, within: float) -> Far:
+    """Return how far each endpoint is; nothing where that can't be read in time."""
+    try:
+        async with asyncio.timeout(within):
+            return await webhooks.far()
+    except (Problem, TimeoutError):
+        return {}
+
+
+def _of_webhooks(webhooks: Office, far: Far) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "verifier_webhooks_running", "1 while nothing keeps webhooks from being sent, 0 where something does.",
+        value=webhooks.error is None,
+    )  # fmt: skip
+    for name, about, value in _ENDPOINT:
+        family = GaugeMetricFamily(name, about, labels=("endpoint",))
+        for id, (endpoint, progress) in far.items():
+            family.add_metric((id,), value(endpoint, progress))
+        yield family
+
+
+_ENDPOINT: Final[tuple[tuple[str, str, Callable[[Endpoint, Progress], float]], ...]] = (
+    (
+        "verifier_webhook_enabled",
+        "1 while an endpoint is served, 0 where it is disabled.",
+        lambda e, p: not e.disabled,
+    ),
+    ("verifier_webhook_position", "Up to where changes were queued for an endpoint.", lambda e, p: e.position),
+    ("verifier_webhook_waiting", "Messages that were queued and not delivered yet.", lambda e, p: p.waiting),
+    ("verifier_webhook_dead", "Messages that were given up.", lambda e, p: p.dead),
+)
 
 
 def _durations(

@@ -57,6 +57,7 @@ from verifier.picking import Picked
 from verifier.policy import POLICIES, policy_named
 from verifier.queries.past import position_of
 from verifier.render import basis
+from verifier.webhooks.office import AddWebhook, RotateWebhook
 
 P = TypeVar("P")
 
@@ -218,6 +219,14 @@ async def _attestation(desk: Desk, asked: Asked) -> dict[str, Any]:
     return await desk.attester.attestation_of(asked.ids["id"])
 
 
+async def _webhooks(desk: Desk, asked: Asked) -> dict[str, Any]:
+    return await desk.webhooks.list()
+
+
+async def _dead_letters(desk: Desk, asked: Asked) -> dict[str, Any]:
+    return await desk.webhooks.dead(asked.ids["id"], asked.params.cursor, asked.params.limit)
+
+
 async def _health(desk: Desk, asked: Asked) -> dict[str, Any]:
     return (await health(desk)).answer
 
@@ -291,6 +300,30 @@ async def _rebuild(
     return (await health(desk)).answer
 
 
+async def _add_webhook(
+    desk: Desk, ids: Mapping[str, str], asked: AddWebhook, caller: Caller, answer: Answer
+) -> dict[str, Any]:
+    return await desk.webhooks.add(asked, caller.actor, caller.key)
+
+
+async def _rotate_webhook(
+    desk: Desk, ids: Mapping[str, str], asked: RotateWebhook, caller: Caller, answer: Answer
+) -> dict[str, Any]:
+    return await desk.webhooks.rotate(ids["id"], asked, caller.actor, caller.key)
+
+
+async def _remove_webhook(
+    desk: Desk, ids: Mapping[str, str], asked: Nothing, caller: Caller, answer: Answer
+) -> dict[str, Any]:
+    return await desk.webhooks.remove(ids["id"])
+
+
+async def _replay_webhook(
+    desk: Desk, ids: Mapping[str, str], asked: Nothing, caller: Caller, answer: Answer
+) -> dict[str, Any]:
+    return await desk.webhooks.replay(ids["id"])
+
+
 # --- the table -------------------------------------------------------------------------------------
 
 QUESTIONS: Final = (
@@ -323,6 +356,10 @@ QUESTIONS: Final = (
     Question(path="/claims/{id}/receipt", about="Give a claim's facts with their proofs, and how it stands by them.",
              ask=_claim_receipt, params=Nothing, answer="Receipt"),
     Question(path="/policies", about="List the policies that ship, and which is in force.", ask=_policies),
+    Question(path="/webhooks", about="List the endpoints of webhooks, and how far each is.", ask=_webhooks,
+             params=Nothing),
+    Question(path="/webhooks/{id}/dead", about="List the messages that were given up for an endpoint.",
+             ask=_dead_letters, params=PageParams),
     Question(path="/health", about="Say how far log and views are.", ask=_health, answer="Health"),
 )  # fmt: skip
 """Every route that reads, but for the streams and the bytes of evidence."""
@@ -344,6 +381,14 @@ ORDERS: Final = (
           fixed={"type": "policy.adopted"}),
     Order(path="/attestations", about="Attest how all claims stand now, so that a status can be proved.", do=_attest,
           body=TypeAdapter(Nothing), answer="Attested"),
+    Order(path="/webhooks", about="Send the changes that are wanted to an address. Tells its secret, once.",
+          do=_add_webhook, body=TypeAdapter(AddWebhook), answer="Webhook"),
+    Order(path="/webhooks/{id}/rotate", about="Give an endpoint a new secret, and tell it. The old one counts on for a"
+          " while.", do=_rotate_webhook, body=TypeAdapter(RotateWebhook), answer="Webhook"),
+    Order(path="/webhooks/{id}/remove", about="Forget an endpoint, its secrets and what waits for it.",
+          do=_remove_webhook, body=TypeAdapter(Nothing), answer="Webhook"),
+    Order(path="/webhooks/{id}/replay", about="Send again what was given up, and go on with an endpoint that was"
+          " disabled.", do=_replay_webhook, body=TypeAdapter(Nothing), answer="Webhook"),
     Order(path="/rebuild", about="Begin to rebuild the views; /health says how far it is.", do=_rebuild,
           body=TypeAdapter(Nothing), answer="Health"),
 )  # fmt: skip

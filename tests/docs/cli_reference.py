@@ -43,17 +43,18 @@ _KINDS: Final[dict[Any, str]] = {
 }  # fmt: skip
 _EVERYWHERE: Final = ("log", "output", "help")
 _PLACE: Final = re.compile(r"\{(\w+)(?: (\d))?\}")
+_ENDPOINT: Final = re.compile(r"\{whk (\w+)\}")
 
 
 def typed(example: str) -> str:
     """Return an example with its ids: `{plan}` is the end of the id that the key *plan* gives a claim, `{plan 1}`
-    that of the second event recorded with that key."""
+    that of the second event recorded with that key, `{whk cms}` that of an endpoint."""
 
     def end(match: re.Match[str]) -> str:
         key, ordinal = match.groups()
         return derive("clm", "desk", key)[-6:] if ordinal is None else derive("evt", "desk", key, ordinal)[-6:]
 
-    return _PLACE.sub(end, example)
+    return _PLACE.sub(end, _ENDPOINT.sub(lambda match: derive("whk", "desk", match[1])[-6:], example))
 
 
 @contextlib.contextmanager
@@ -127,6 +128,7 @@ def stable(output: str) -> str:
     output = re.sub(r"\b[0-9a-f]{64}\b", "…", output)
     output = re.sub(r"\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44}", "+…", output)  # a vkey
     output = re.sub(r"\blog_[a-z2-7]{26}\b", "log_…", output)
+    output = re.sub(r"\bwhsec_[A-Za-z0-9+/=]{44}", "whsec_…", output)
     output = re.sub(r"(?m)^((?:disk|clock|views lag) .*(?:bytes|seconds) +)[\d.,]+$", r"\g<1>…", output)
     output = re.sub(r"\bSQLite \d[\d.]+", "SQLite …", output)
     return "\n".join(line.rstrip() for line in output.strip("\n").splitlines())
@@ -136,14 +138,27 @@ def stable(output: str) -> str:
 
 
 def commands() -> dict[str, Any]:
-    """Return every command of the application, by name."""
+    """Return every command of the application, by name; one in a group by both names."""
     group: Any = typer.main.get_command(app)
-    return dict(group.commands)
+    found: dict[str, Any] = {}
+    for name, command in group.commands.items():
+        inner = getattr(command, "commands", None)
+        found |= {name: command} if inner is None else {f"{name} {under}": one for under, one in inner.items()}
+    return found
 
 
 def _functions() -> dict[str, Any]:
     """Return the function of every command, by name."""
-    return {str(info.name or getattr(info.callback, "__name__", "")): info.callback for info in app.registered_commands}
+    found = _functions_of(app, "")
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        found |= _functions_of(group.typer_instance, f"{group.typer_instance.info.name} ")
+    return found
+
+
+def _functions_of(group: typer.Typer, before: str) -> dict[str, Any]:
+    infos = group.registered_commands
+    return {f"{before}{info.name or getattr(info.callback, '__name__', '')}": info.callback for info in infos}
 
 
 def cli() -> str:

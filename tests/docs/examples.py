@@ -228,6 +228,8 @@ HTTP: Final[dict[str, str]] = {
     "GET /log/vkey": "GET /log/vkey",
     "GET /api/v1/changes": "GET /api/v1/changes?limit=1",
     "GET /api/v1/policies": "GET /api/v1/policies",
+    "GET /api/v1/webhooks": "GET /api/v1/webhooks",
+    "GET /api/v1/webhooks/{id}/dead": "GET /api/v1/webhooks/{hook}/dead",
     "GET /api/v1/health": "GET /api/v1/health",
     "GET /healthz": "GET /healthz",
     "GET /readyz": "GET /readyz",
@@ -302,9 +304,31 @@ HTTP: Final[dict[str, str]] = {
         Content-Type: application/json
 
         {}""",
+    "POST /api/v1/webhooks": """\
+        POST /api/v1/webhooks
+        Content-Type: application/json
+        Idempotency-Key: hook-1
+
+        {"url": "https://cms.example.org/hooks/claims", "status": "denied"}""",
+    "POST /api/v1/webhooks/{id}/rotate": """\
+        POST /api/v1/webhooks/{hook}/rotate
+        Content-Type: application/json
+        Idempotency-Key: hook-2
+
+        {"overlap": 3600}""",
+    "POST /api/v1/webhooks/{id}/replay": """\
+        POST /api/v1/webhooks/{hook}/replay
+        Content-Type: application/json
+
+        {}""",
+    "POST /api/v1/webhooks/{id}/remove": """\
+        POST /api/v1/webhooks/{hook}/remove
+        Content-Type: application/json
+
+        {}""",
 }
-"""One example for every route. They run in this order, those that write before those that read, and a
-rebuild at the end."""
+"""One example for every route. They run in this order, those that write before those that read, and what removes or
+rebuilds at the end."""
 
 REFUSED: Final = """\
     POST /api/v1/claims/{plan}/events
@@ -385,6 +409,12 @@ CLI: Final[dict[str, str]] = {
     "attest": "verifier attest",
     "replay": "verifier replay --diff majority",
     "rebuild": "verifier rebuild",
+    "webhooks add": "verifier webhooks add https://cms.example.org/hooks/claims --recalls --key cms",
+    "webhooks list": "verifier webhooks list",
+    "webhooks rotate": "verifier webhooks rotate {whk cms} --overlap 3600",
+    "webhooks dead": "verifier webhooks dead {whk cms}",
+    "webhooks replay": "verifier webhooks replay {whk cms}",
+    "webhooks remove": "verifier webhooks remove {whk cms}",
     "doctor": "verifier doctor",
     "migrate": "verifier migrate",
     "init": "verifier init --name example.org/newsroom",

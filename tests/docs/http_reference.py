@@ -22,6 +22,7 @@ from pydantic import SecretStr
 from writing import code, default, doc, kind, names_ids, run_await, spaced, table, written_kinds
 
 from events.keys import Keys
+from events.leaf import derive
 from events.seals import Seals
 from events.tlog import new_key
 from verifier import Verifier, answers
@@ -63,7 +64,7 @@ async def running() -> AsyncIterator[Serving]:
 
 _known: list[tuple[dict[str, Any], dict[str, tuple[str, str]]]] = []
 _PROBLEM: Final = "a problem"
-_LAST: Final = "POST /api/v1/rebuild"
+_LAST: Final = ("POST /api/v1/webhooks/{id}/remove", "POST /api/v1/rebuild")
 
 
 def _api() -> tuple[dict[str, Any], dict[str, tuple[str, str]]]:
@@ -75,7 +76,7 @@ def _api() -> tuple[dict[str, Any], dict[str, tuple[str, str]]]:
 
 async def _ask() -> tuple[dict[str, Any], dict[str, tuple[str, str]]]:
     async with running() as serving:
-        names: dict[str, Any] = {"sha256": SNAPSHOT}
+        names: dict[str, Any] = {"sha256": SNAPSHOT, "hook": derive("whk", "desk", "hook-1")}
         async with Verifier.open(serving.address) as verifier:
             made: dict[str, Any] = {"verifier": verifier}
             await run_await(BEFORE, made)
@@ -85,7 +86,7 @@ async def _ask() -> tuple[dict[str, Any], dict[str, tuple[str, str]]]:
             document = (await client.get("/api/v1/openapi.json")).json()
             results = {}
             reads = [operation for operation in HTTP if operation.startswith("GET")]
-            for operation in [operation for operation in HTTP if operation not in (*reads, _LAST)]:
+            for operation in [operation for operation in HTTP if operation not in (*reads, *_LAST)]:
                 results[operation] = await _exchange(client, HTTP[operation], names)
             head = (await client.get("/api/v1/health")).json()["head"]
             await client.get("/api/v1/claims", params={"at_least": head})  # now the views have it all
@@ -93,7 +94,8 @@ async def _ask() -> tuple[dict[str, Any], dict[str, tuple[str, str]]]:
                 pass
             for operation in reads:
                 results[operation] = await _exchange(client, HTTP[operation], names)
-            results[_LAST] = await _exchange(client, HTTP[_LAST], names)
+            for operation in _LAST:
+                results[operation] = await _exchange(client, HTTP[operation], names)
             results[_PROBLEM] = await _exchange(client, REFUSED, names)
     return document, results
 
@@ -241,9 +243,14 @@ def _body_of(operation: str) -> str:
         }.get(operation, "")
     if order.fixed:
         return f"Body: {_body(order.fixed['type'])}, whose `type` may be left out. "
-    types = order.body.json_schema().get("discriminator", {}).get("mapping")
+    schema = order.body.json_schema()
+    types = schema.get("discriminator", {}).get("mapping")
     if types is None:
-        return "Body: an empty object. "
+        fields = [
+            f"`{name}`{'' if name in schema.get('required', ()) else ' (may be left out)'}"
+            for name in schema.get("properties", {})
+        ]
+        return f"Body: an object with {', '.join(fields)}. " if fields else "Body: an empty object. "
     return f"Body: one of {', '.join(map(_body, types))}. "
 
 

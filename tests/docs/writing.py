@@ -97,7 +97,7 @@ def names_ids(text: str) -> str:
     text = re.sub(r'("index": )\d+', r"\1…", text)  # by the order of ids
     text = re.sub(r"\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44}", "+…", text)  # a vkey
     text = re.sub(r"(\\n)?[A-Za-z0-9+/]{43,}=", r"\1…", text)  # base64, also after the end of a line
-    return re.sub(r'("(?:recorded_at|next|request)": )"[^"]*"', r'\1"…"', text)
+    return re.sub(r'("(?:recorded_at|made_at|until|next|request)": )"[^"]*"', r'\1"…"', text)
 
 
 async def run_await(source: str, names: dict[str, Any]) -> None:

@@ -74,7 +74,10 @@ async def sealed(log_place: str, tmp_path: Path) -> AsyncIterator[httpx.AsyncCli
 async def test_every_question_is_answered_in_its_shape(sealed: httpx.AsyncClient, route: routes.Question) -> None:
     http = sealed
     written = await a_claim(http, story="iraq-letter", statement=asserted("AFP"))
-    ids = {"claims": written["id"], "stories": "iraq-letter", "sources": "AFP", "ids": "clm"}
+    hook = (await http.post("webhooks", json={"url": "https://cms.example.org/hook", "status": "denied"})).json()
+    ids = {
+        "claims": written["id"], "stories": "iraq-letter", "sources": "AFP", "ids": "clm", "webhooks": hook["id"],
+    }  # fmt: skip
     path = route.path.replace("{id}", ids.get(route.path.split("/")[1], "")).strip("/")
     path = path.replace("{prefix}", "clm").replace("{tail}", written["id"][-8:])
     path = path.replace("{position}", str(written["written_at"]))

@@ -30,18 +30,22 @@ from verifier.client import Verifier
 __all__ = ["desk", "log", "on_log"]  # fixtures
 
 PROGRAM = [sys.executable, "-c", "from verifier.cli import main; main()"]
-COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # it is a group
+GROUPS = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # it is a group
+COMMANDS = {name: command for name, command in GROUPS.items() if name != "webhooks"} | {
+    f"webhooks {name}": command for name, command in GROUPS["webhooks"].commands.items()
+}
 ASK = ("show", "explain", "history", "claims", "sources", "stories", "events", "feed")
 FILES = ("import", "export", "restore")
 AUDIT = ("init", "fork", "receipt", "audit", "publish", "witness")
 SERVE = ("serve", "demo", "config", "doctor", "migrate", "replay", "attest", "rebuild")
+WEBHOOKS = tuple(f"webhooks {name}" for name in ("add", "list", "rotate", "remove", "dead", "replay"))
 
 
 # --- what there is ---------------------------------------------------------------------------------
 
 
 def test_there_is_a_command_for_every_verb_and_question_and_nothing_else() -> None:
-    assert sorted(COMMANDS) == sorted([*(verb.name for verb in VERBS), *ASK, *FILES, *AUDIT, *SERVE])
+    assert sorted(COMMANDS) == sorted([*(verb.name for verb in VERBS), *ASK, *FILES, *AUDIT, *SERVE, *WEBHOOKS])
     assert {verb.command for verb in VERBS} == set(commands.COMMANDS.values())
 
 
@@ -53,7 +57,7 @@ def test_every_field_of_a_command_can_be_typed(verb: Any) -> None:
     assert own - typed <= ({"statement"} if verb.command is commands.RegisterClaim else set())
 
 
-@pytest.mark.parametrize("typed", [[], *([name] for name in COMMANDS)], ids=" ".join)
+@pytest.mark.parametrize("typed", [[], ["webhooks"], *(name.split() for name in COMMANDS)], ids=" ".join)
 def test_every_command_has_help(typed: list[str]) -> None:
     result = CliRunner().invoke(app, [*typed, "-h"])
 
@@ -117,7 +121,7 @@ def test_no_command_shows_a_password(name: str, url: str, tmp_path: Path, monkey
     monkeypatch.chdir(tmp_path)
     (tmp_path / "export.jsonl").write_text("")
 
-    result = CliRunner().invoke(app, [name, *WORDS.get(name, spoken(name)), "--log", url])
+    result = CliRunner().invoke(app, [*name.split(), *WORDS.get(name, spoken(name)), "--log", url])
 
     assert SECRET not in result.output
     assert result.exit_code in ({0} if name == "config" else {1, 2}), result.output

@@ -8,6 +8,7 @@
 `sealing`  init, fork, receipt.
 `auditing` audit, publish, witness.
 `upkeep`   doctor, migrate, replay, rebuild.
+`webhooks` a group of its own: webhooks add, list, rotate, remove, dead, replay.
 `reach`    which log is meant, who writes it, which id a few letters name, what a problem ends with.
 `output`   tables, JSON, progress.
 
@@ -21,7 +22,7 @@ import sys
 import typer
 
 from verifier import __version__
-from verifier.cli import auditing, files, following, reading, sealing, serving, upkeep, verbs
+from verifier.cli import auditing, files, following, reading, sealing, serving, upkeep, verbs, webhooks
 from verifier.cli.output import flowing
 from verifier.garbage import collect_seldom
 
@@ -56,6 +57,7 @@ serving.add_to(app)
 upkeep.add_to(app)
 sealing.add_to(app)
 auditing.add_to(app)
+webhooks.add_to(app)
 for command in app.registered_commands:
     command.help = flowing(getattr(command.callback, "__doc__", None) or "")
 

@@ -21,14 +21,22 @@ class Listing(AsyncIterator[A], Generic[A]):
     # A class and not an async generator, because trio warns of a generator that a loop has left unfinished.
 
     def __init__(
-        self, port: Port, path: str, kind: type[A], params: Params, *, turn: Literal["cursor", "after"] = "cursor"
+        self,
+        port: Port,
+        path: str,
+        kind: type[A],
+        params: Params,
+        *,
+        turn: Literal["cursor", "after"] = "cursor",
+        limit: int | None = PAGE,
     ) -> None:
-        """Read `path`; what a page says is `next` is asked for with the parameter `turn`."""
+        """Read `path`; what a page says is `next` is asked for with the parameter `turn`. A list that comes whole has
+        no `limit`."""
         self._port = port
         self._path = path
         self._kind = kind
         self._turn = turn
-        self._params: dict[str, Any] | None = {"limit": PAGE, **params}
+        self._params: dict[str, Any] | None = dict(params) if limit is None else {"limit": limit, **params}
         self._items: deque[dict[str, Any]] = deque()
         self.position: int | None = None
         """How far the views were at the page that was read last: where a feed goes on from its items."""

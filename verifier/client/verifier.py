@@ -8,12 +8,13 @@ from verifier.answers import Done
 from verifier.client.batch import Batch, Item
 from verifier.client.reads import Reads
 from verifier.client.verbs import Verbs
+from verifier.client.webhooks import Webhooks
 from verifier.client.whatif import WhatIf
 from verifier.errors import Problem
 from verifier.keys import key_or_new
 
 
-class Verifier(Verbs, Reads):
+class Verifier(Verbs, Reads, Webhooks):
     """A claim verification log, on a server or in this process, with the same verbs and questions.
 
         async with Verifier("http://127.0.0.1:8750") as verifier:
