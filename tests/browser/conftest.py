@@ -7,20 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
-from events.keys import Keys
-from events.seals import Seals
-from events.tlog import new_key
 from tests.browser.chromium import OFFLINE, Visitor, chromium
-from tests.browser.newsdesk import Newsdesk, record
-from tests.verifier.serving import check_log, only_errors, served
+from tests.browser.newsdesk import record
+from tests.browser.sealed_server import Recorded, Server
+from tests.verifier.serving import check_log, only_errors
 from verifier.client import Verifier
 
 
@@ -35,27 +31,6 @@ async def browser() -> AsyncIterator[Browser]:
     """Chromium, started when the first test needs it."""
     async with chromium() as started:
         yield started
-
-
-class Server:
-    """A server with a log on disk, which it seals. It comes back at the address at which it was."""
-
-    def __init__(self, folder: Path) -> None:
-        self.log, self.stopped = f"sqlite:///{folder}/newsroom.db", False
-        self._port = 0
-        self._sealing = {"seal_key": new_key("example.org/newsroom"), "seals": folder / "seals"}
-        Seals(folder / "seals").begin(Keys.parse(str(self._sealing["seal_key"]), "the test"))
-        self._running = ExitStack()
-
-    def start(self) -> None:
-        """Serve the log."""
-        serving = self._running.enter_context(served(self.log, port=self._port, **self._sealing))
-        self.address, self._port = serving.address, int(serving.address.rpartition(":")[2])
-
-    def stop(self) -> None:
-        """Stop serving. To whoever has a page open, the connection is lost."""
-        self._running.close()
-        self.stopped = True
 
 
 @pytest.fixture
@@ -84,15 +59,6 @@ async def visit(browser: Browser, server: Server) -> AsyncIterator[Visitor]:
     if server.stopped:
         visitor.expected = OFFLINE
     assert visitor.complaints == []
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
-    """A server with something on every page, a client of it, and where things stand."""
-
-    server: Server
-    verifier: Verifier
-    desk: Newsdesk
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

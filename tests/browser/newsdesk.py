@@ -27,6 +27,37 @@ EMPTY: Mapping[str, str] = {
 }  # fmt: skip
 """The pages that are there before anything is recorded."""
 
+NOTHING_YET: Mapping[str, str] = {
+    "desk": "Nothing has changed yet.",
+    "live": "No claim is recorded yet.",
+    "stories": "No story is open yet.",
+    "sources": "No source is mentioned yet.",
+    "search": "Words of a claim",
+    "audit": "Your browser has hashed this leaf",
+}
+"""What the pages show before anything is recorded."""
+
+EVERYTHING: Mapping[str, str] = {
+    "desk": "We used it on 2020-01-06",
+    "live": "denied by Mark Esper",
+    "stories": "withdrawal-letter",
+    "sources": "Mark Esper",
+    "search": "corroborated by two origins",
+    "audit": "Your browser has hashed this leaf",
+    "claim": "Only the Secretary decides on a withdrawal.",
+    "story": "denied by Mark Esper",
+    "source": "It denied",
+}
+"""What each page shows that can't be there by chance, once everything below is recorded."""
+
+ERASED: Mapping[str, str] = {
+    "desk": "The wording was erased",
+    "live": "The wording was erased",
+    "claim": "somebody whose name was erased",
+    "story": "The wording was erased",
+}
+"""What the pages show once what the claim says, and who said it first, is erased."""
+
 
 async def record(verifier: Verifier) -> Newsdesk:
     """Play the case, and record a use that is recalled, a verdict, and a claim that is written from right to left."""

@@ -12,7 +12,8 @@ from playwright.async_api import Page, expect
 
 from tests.browser import newsdesk
 from tests.browser.chromium import Visitor
-from tests.browser.conftest import Recorded, Server
+from tests.browser.newsdesk import ERASED, EVERYTHING, NOTHING_YET
+from tests.browser.sealed_server import Recorded, Server
 from verifier.client import Verifier
 from verifier.dashboard.pages import PAGES
 
@@ -21,32 +22,6 @@ in_session = pytest.mark.asyncio(loop_scope="session")
 DESKTOP: Mapping[str, Any] = {"color_scheme": "light", "viewport": {"width": 1280, "height": 900}}
 PHONE: Mapping[str, Any] = {"color_scheme": "dark", "viewport": {"width": 360, "height": 740}}
 
-NOTHING_YET = {
-    "desk": "Nothing has changed yet.",
-    "live": "No claim is recorded yet.",
-    "stories": "No story is open yet.",
-    "sources": "No source is mentioned yet.",
-    "search": "Words of a claim",
-    "audit": "Your browser has hashed this leaf",
-}
-DENIED = "denied by Mark Esper"
-EVERYTHING = {
-    "desk": "We used it on 2020-01-06",
-    "live": DENIED,
-    "stories": "withdrawal-letter",
-    "sources": "Mark Esper",
-    "search": "corroborated by two origins",
-    "audit": "Your browser has hashed this leaf",
-    "claim": "Only the Secretary decides on a withdrawal.",
-    "story": DENIED,
-    "source": "It denied",
-}
-ERASED = {
-    "desk": "The wording was erased",
-    "live": "The wording was erased",
-    "claim": "somebody whose name was erased",
-    "story": "The wording was erased",
-}
 LOST = "Connection lost. This page shows how things stood"
 
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Page, TimeoutError, expect
 
 from tests.browser.chromium import Visitor
-from tests.browser.conftest import Server
+from tests.browser.sealed_server import Server
 from verifier.answers import Change, Claim
 from verifier.case import play
 from verifier.client import Verifier

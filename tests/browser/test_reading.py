@@ -10,8 +10,8 @@ from playwright.async_api import Request, expect
 
 from tests.browser import newsdesk
 from tests.browser.chromium import Visitor
-from tests.browser.conftest import Recorded
-from tests.browser.test_accessible import EVERYTHING
+from tests.browser.newsdesk import EVERYTHING
+from tests.browser.sealed_server import Recorded
 from verifier.client import Verifier
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.chromium import Visitor
-from tests.browser.conftest import Recorded
+from tests.browser.sealed_server import Recorded
 from verifier.answers import Event
 from verifier.client import Verifier
 
