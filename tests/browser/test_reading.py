@@ -108,12 +108,12 @@ async def test_the_keyboard_skips_to_the_content_first(visit: Visitor) -> None:
 
 
 async def test_the_first_page_takes_five_requests_and_thirty_kilobytes(look: Visitor, recorded: Recorded) -> None:
-    page = await look("/live")
+    page = await look("about:blank")
     asked: list[Request] = []
     page.context.on("request", lambda request: asked.append(request))
     session = await page.context.new_cdp_session(page)
     await session.send("Network.enable")
-    await session.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    await session.send("Network.setCacheDisabled", {"cacheDisabled": True})  # a reader who was never here
 
     await page.goto("/")
     await expect(page.locator("main")).to_contain_text(EVERYTHING["desk"])
