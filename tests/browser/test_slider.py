@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.browser.chromium import Visitor
 from tests.browser.sealed_server import Recorded
@@ -65,19 +66,22 @@ async def test_by_keyboard_it_shows_the_same(look: Visitor, recorded: Recorded) 
     assert look.loads(page) == 1
 
 
-async def test_moved_in_one_sweep_it_ends_where_it_was_let_go(look: Visitor, recorded: Recorded) -> None:
+async def test_an_answer_that_comes_late_is_not_shown_any_more(look: Visitor, recorded: Recorded) -> None:
     verifier, plan = recorded.verifier, recorded.desk.plan
     facts = [event async for event in verifier.events(plan)]
     page = await look(f"/claims/{plan}")
+    held: asyncio.Queue[Route] = asyncio.Queue()
+    await page.route("**/claims/*?step=5", held.put)
 
-    await page.evaluate(
-        """() => { const slider = document.querySelector('input[type=range]');
-        for (let step = Number(slider.max); step >= 3; step--) {
-            slider.value = step; slider.dispatchEvent(new Event('input', {bubbles: true})); } }"""
-    )
-
+    await page.get_by_role("slider").fill("5")
+    late = await held.get()
+    await page.get_by_role("slider").fill("3")
     await shows_then(page, verifier, plan, facts, 3)
-    await page.wait_for_load_state("networkidle")
+    async with page.expect_response("**/claims/*?step=5") as response:
+        await late.continue_()
+    await (await response.value).finished()
+
+    await page.evaluate("new Promise(resolve => setTimeout(resolve))")  # what waits for the answer has had its turn
     await shows_then(page, verifier, plan, facts, 3)
 
 
