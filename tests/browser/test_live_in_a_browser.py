@@ -42,9 +42,12 @@ async def shows_changes(page: Page, changes: Sequence[Change]) -> None:
         assert await stream_of(page) == wanted
 
 
-async def shows_claim(page: Page, claim: Claim) -> None:
-    """Wait until a claim's page shows how it stands."""
+async def shows_claim(page: Page, claim: Claim, verifier: Verifier) -> None:
+    """Wait until a claim's page shows how it stands, why, and every fact, also one that changes no status."""
+    facts = [event async for event in verifier.events(claim)]
     await expect(page.locator("#standing .status")).to_have_text(claim.label)
+    await expect(page.locator("#standing .why")).to_have_text(claim.explanation)
+    await expect(page.locator("#moment")).to_contain_text(f"of {len(facts)},")
 
 
 async def changes_of(verifier: Verifier) -> list[Change]:
@@ -60,7 +63,7 @@ async def test_each_change_of_the_case_is_painted_while_the_pages_stay_open(visi
         claim = await verifier.claim(step.claims[PLAN])
 
         await shows_changes(live, await changes_of(verifier))
-        await shows_claim(plan, claim)
+        await shows_claim(plan, claim, verifier)
 
     assert plan is not None
     await expect(live.locator(f"#{claim.id} .status")).to_have_text("denied by Mark Esper")
@@ -88,7 +91,7 @@ async def test_nothing_is_missing_and_nothing_comes_twice_when_the_server_was_aw
     await asyncio.to_thread(server.start)
 
     await shows_changes(live, changes)
-    await shows_claim(plan, claim)
+    await shows_claim(plan, claim, verifier)
     for page in (live, plan):
         await expect(page.locator("#connection")).to_be_hidden()
         assert visit.loads(page) == 1

@@ -285,7 +285,7 @@ async def test_a_claim_shows_its_label_its_explanation_and_who_said_what(
 
     assert claim.label in read.text and claim.explanation in read.text
     assert "William Seely" in read.text and "Mark Esper" in read.text
-    assert read.all("body")[0]["data-feed"] == f"/api/v1/feed?claim={plan}"
+    assert read.all("body")[0]["data-feed"] == f"/api/v1/events?claim={plan}"
     assert {said.event async for said in verifier.statements(plan)} <= {a.get("id") for _, a in read.elements}
 
 

@@ -81,11 +81,15 @@ class Follower {
     this.source = new EventSource(address);
     this.source.addEventListener("open", () => this.found());
     this.source.addEventListener("error", () => this.lose());
-    this.source.addEventListener("change", (message) => {
-      this.wanted = Math.max(this.wanted, Number(message.lastEventId));
-      this.waiting += JSON.parse(message.data).changes.length;
-      this.draw();
-    });
+    // Changes of statuses, or every fact of a claim or a story: whichever the page follows.
+    this.source.addEventListener("change", (message) => this.hear(message, JSON.parse(message.data).changes.length));
+    this.source.addEventListener("event", (message) => this.hear(message, 1));
+  }
+
+  hear(message, changes) {
+    this.wanted = Math.max(this.wanted, Number(message.lastEventId));
+    this.waiting += changes;
+    this.draw();
   }
 
   found() {
