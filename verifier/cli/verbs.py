@@ -10,12 +10,11 @@ from __future__ import annotations
 import hashlib
 import inspect
 import re
-import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import typer
 from anyio import to_thread
@@ -36,6 +35,7 @@ from verifier.cli.reach import (
 )
 from verifier.commands import Command, Quotation, When
 from verifier.errors import Invalid
+from verifier.fields import EVENTS, HELP, OF_EVERY_COMMAND, PARTS, help_of, typed
 from verifier.naming import is_id
 
 if TYPE_CHECKING:
@@ -100,89 +100,7 @@ VERBS: Final = (
 )  # fmt: skip
 """Every verb, in the order in which help lists them."""
 
-HELP: Final[Mapping[str, str]] = {
-    "accuses": "Whom the claim accuses; may be given several times. Their word on it is that of an interested party.",
-    "address": "Where it was found, as an address.",
-    "adjudication": "The verdict, by its event's id or the end of it. Left out: the one that stands.",
-    "again": "Register it though the story has a claim with this wording.",
-    "aliases": "Another name; may be given several times.",
-    "attribution": "How the speaker is known.",
-    "basis": "The legal reason.",
-    "by": "Who puts it right.",
-    "checkable": "Whether it can be checked; an opinion or a sentence without its antecedent takes notes only.",
-    "day": "The day, such as 2020-01-06.",
-    "documents": "The SHA-256 of a document that bears it out, as attach prints it; may be given several times.",
-    "event": "The event whose text is erased, by its id or the end of it.",
-    "extent": "Whether it speaks of the whole claim or of a part.",
-    "fetched_at": "When the document was fetched.",
-    "fetched_by": "By whom the document was fetched.",
-    "file": "The document: its bytes are kept beside the log.",
-    "into": "The claim that goes on, by its id or the end of it.",
-    "kept": "The origin that stays, by its label.",
-    "kind": "What kind it is.",
-    "language": "The language of the wording.",
-    "link": "The link, by its event's id or the end of it.",
-    "media_type": "What kind of document it is.",
-    "merge": "The merge to undo, by its event's id or the end of it.",
-    "merged": "The origin that turns out to be the same, by its label.",
-    "name": "The name.",
-    "note": "A remark of the desk.",
-    "occurred": "When it was said: 2020-01-06, 2020-01, 2020-01-06T12:30Z, 2020-01-05/2020-01-07, or unknown."
-                " Left out: when we recorded it.",
-    "occurred_basis": "How that is known: it was said, or it was worked out.",
-    "occurred_expression": "The words from which it was read, such as Monday.",
-    "origin": "Where the information entered the world, such as: the letter. Left out: the source itself.",
-    "place": "Where the claim is about.",
-    "policy": "The policy, such as strict/1.",
-    "protected": "Know the source by a random id, not by its name.",
-    "publication": "The publication, by its event's id or the end of it.",
-    "quote": "The exact words.",
-    "quote_document": "The SHA-256 of the document in which the words are looked up, as attach prints it.",
-    "quote_end": "Where in the document the words end, in characters.",
-    "quote_language": "The language of the words.",
-    "quote_prefix": "What stands before the words.",
-    "quote_start": "Where in the document the words begin, in characters.",
-    "quote_suffix": "What stands behind the words.",
-    "quote_translated_by": "Who translated the words.",
-    "quote_translation": "The words in another language.",
-    "reason": "Why.",
-    "role": "What the source is, such as Defence Secretary.",
-    "same_as": "The source that it turns out to be.",
-    "seen": "The position of the claim that was looked at.",
-    "sha256": "The SHA-256 of a document whose bytes are kept elsewhere.",
-    "shows": "What the document shows.",
-    "size": "The size of that document in bytes.",
-    "slot": "Which text: the words, or who is named.",
-    "source": "Whose word it is: a person, an organisation, an outlet in its own voice.",
-    "stance": "What the statement says of the claim.",
-    "standing": "What the source is to the claim.",
-    "statement": "The statement, by its event's id or the end of it.",
-    "statements": "To which claims a statement speaks: STATEMENT=CLAIM,CLAIM. May be given several times.",
-    "story": "The story, by its title or id; opened if nobody has.",
-    "text": "The wording: a checkable, affirmative sentence.",
-    "title": "The title.",
-    "to": "The other claim, by its id or the end of it.",
-    "valid_from": "From when on the claim is meant to hold.",
-    "valid_to": "Until when the claim is meant to hold.",
-    "verdict": "The verdict.",
-    "via": "Who carried it to us, other than the source; may be given several times, the one next to the source last.",
-    "Attach.statement": "The statement that the document bears out, by its event's id or the end of it.",
-    "Publish.address": "Where we used the claim, as an address.",
-    "Retract.by": "Who takes it back: its source, or one who carried it.",
-    "Split.into": "The claims that go on, by their ids or the ends of them.",
-    "UpdateSource.source": "The source, by its name or id.",
-}  # fmt: skip
-"""What help says of each flag; `Command.field` where a field means something of its own there."""
-
-_OF_EVERY_COMMAND: Final = ("type", "causation", "correlation")
 _OF_A_NEW_CLAIM: Final[tuple[str, ...]] = ("story", "language", "kind", "accuses", "again")
-_EVENTS: Final = ("statement", "merge", "adjudication", "link", "publication", "event")
-_PARTS: Final[Mapping[str, tuple[type, tuple[str, ...]]]] = {
-    "occurred": (When, ("basis", "expression")),
-    "quote": (Quotation, ("document", "start", "end", "prefix", "suffix", "language", "translation", "translated_by")),
-}
-
-
 _HASH: Final = re.compile("[0-9a-f]{64}")
 _LIKE_AN_ID: Final = re.compile("[a-z0-9_]+")
 
@@ -243,7 +161,7 @@ def add_to(app: typer.Typer) -> None:
 
 def flags_of(verb: Verb) -> Iterator[Flag]:
     """Return what a verb takes: what it is about, what follows by position, then its flags."""
-    own = {field.name: field for field in fields(verb.command) if field.name not in _OF_EVERY_COMMAND}
+    own = {field.name: field for field in fields(verb.command) if field.name not in OF_EVERY_COMMAND}
     hints = get_type_hints(verb.command)
     if verb.on is not None:
         new = "The claim, by its id or the end of it; or the wording of a new one."
@@ -270,26 +188,25 @@ def _flags(verb: Verb, field: Field[Any], hints: Mapping[str, Any], *, by_positi
     name, hint = field.name, hints[field.name]
     if verb.command is commands.RegisterClaim and name == "statement":
         return  # `assert-claim` registers a claim with its first statement
-    help = HELP.get(f"{verb.command.__name__}.{name}", HELP[name])
+    help = _help(verb, name, typed(hint))
     default = None if field.default is MISSING else field.default
     missing = field.default is MISSING and field.default_factory is MISSING
     required = missing and verb.command is not commands.Attach  # a file tells its own hash and size
-    kind = str if name in _PARTS else _typed(hint)
+    kind = str if name in PARTS else typed(hint)
     yield Flag(name=name, kind=kind, help=help, required=required, default=default, by_position=by_position)
-    if name in _PARTS:
-        cls, parts = _PARTS[name]
+    if name in PARTS:
+        cls, parts = PARTS[name]
         part_hints = get_type_hints(cls)
         for part in parts:
-            yield Flag(name=f"{name}_{part}", kind=_typed(part_hints[part]), help=HELP[f"{name}_{part}"])
+            yield Flag(name=f"{name}_{part}", kind=typed(part_hints[part]), help=HELP[f"{name}_{part}"])
 
 
-def _typed(hint: Any) -> Any:
-    """Return the type in which a field is typed: one that typer knows."""
-    if get_origin(hint) in (Union, types.UnionType):
-        hint = next(choice for choice in get_args(hint) if choice is not type(None))
-    if get_origin(hint) in (tuple, dict):
-        return list[str]
-    return hint
+def _help(verb: Verb, name: str, kind: Any) -> str:
+    """Return what help says of a field: what it asks for, and how that is typed here."""
+    help = help_of(verb.command, name)
+    if name in EVENTS:
+        help += " By its event's id or the end of it."
+    return f"{help} May be given several times." if kind == list[str] and name != "into" else help
 
 
 def _function(verb: Verb) -> Callable[..., None]:
@@ -355,13 +272,13 @@ async def _values(verifier: Verifier, given: Mapping[str, Any]) -> dict[str, Any
     """Return what a command takes for what was typed: whole ids, times and quotes from their parts."""
     values: dict[str, Any] = {}
     for name, value in given.items():
-        if (whole := name.partition("_")[0]) in _PARTS and whole != name:
+        if (whole := name.partition("_")[0]) in PARTS and whole != name:
             if whole not in given:
                 raise Invalid(f"--{name.replace('_', '-')} tells more about --{whole}: give that, too")
             continue
-        if name in _PARTS:
+        if name in PARTS:
             values[name] = _from_parts(name, value, given)
-        elif name in _EVENTS:
+        elif name in EVENTS:
             values[name] = await event_id(verifier, value)
         elif name == "statements":
             values[name] = dict([await _assigned(verifier, item) for item in value])
@@ -377,7 +294,7 @@ async def _values(verifier: Verifier, given: Mapping[str, Any]) -> dict[str, Any
 
 
 def _from_parts(name: str, value: str, given: Mapping[str, Any]) -> str | When | Quotation:
-    _, parts = _PARTS[name]
+    _, parts = PARTS[name]
     told = {part: given[f"{name}_{part}"] for part in parts if given.get(f"{name}_{part}") is not None}
     document = told.get("document")
     if document is not None and not _HASH.fullmatch(document):
