@@ -69,7 +69,7 @@ async def serve(settings: Settings, ready: Ready | None = None) -> None:
                     actor=settings.actor,
                     hosts=settings.hosts,
                     ready_lag=settings.ready_lag,
-                    pages=dashboard.routes(desk),
+                    pages=dashboard.routes(desk, actor=settings.actor),
                 )
                 await Server(app, desk, ready).serve([listener])
         except log_errors.LogInUse as error:

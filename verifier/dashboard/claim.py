@@ -132,7 +132,7 @@ async def _links(desk: Desk, links: Iterable[Data]) -> list[Data]:
         except NotFound:  # it was linked before anybody registered it here
             continue
         shown.append({
-            "kind": link["kind"], "id": link["to"], "text": other["texts"]["text"],
+            "event": link["event"], "kind": link["kind"], "id": link["to"], "text": other["texts"]["text"],
             "status": other["computed"]["status"], "label": other["texts"]["label"],
         })  # fmt: skip
     return shown

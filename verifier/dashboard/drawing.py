@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from verifier.dashboard.done import Done
 from verifier.dashboard.page import Data, Page
 from verifier.dashboard.statics import statics
 
@@ -28,14 +29,21 @@ _TURNS: Final = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)))
 
 
 def draw(
-    template: str, data: Data, *, page: Page | None = None, json: str | None = None, kind: str = "html"
-) -> str:  # fmt: skip
-    """Draw data with a template. `json` is the address of the same data as JSON."""
-    return _environment().get_template(f"{template}.{kind}").render(data, page=page, json=json)
+    template: str,
+    data: Data,
+    *,
+    page: Page | None = None,
+    json: str | None = None,
+    done: Done | None = None,
+    kind: str = "html",
+) -> str:
+    """Draw data with a template. `json` is the address of the same data as JSON, `done` what was recorded just now."""
+    return _environment().get_template(f"{template}.{kind}").render(data, page=page, json=json, done=done)
 
 
 @cache
 def _environment() -> Environment:
+    from verifier.dashboard.forms import beside, on
     from verifier.dashboard.pages import NAVIGATION  # here, because the table's modules may draw
 
     environment = Environment(
@@ -60,6 +68,8 @@ def _environment() -> Environment:
         "navigation": NAVIGATION,
         "static": {name: file.path for name, file in statics().items()},
         "statuses": STATUSES,
+        "forms_on": on,
+        "forms_beside": beside,
     }
     return environment
 

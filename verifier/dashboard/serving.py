@@ -22,6 +22,7 @@ from verifier.api.endpoints import Endpoint
 from verifier.api.reading import query_of, seen_of
 from verifier.app import Desk
 from verifier.dashboard import badge
+from verifier.dashboard.done import forget, told
 from verifier.dashboard.drawing import draw
 from verifier.dashboard.page import Data, Page, params_of
 from verifier.dashboard.pages import PAGES
@@ -81,7 +82,11 @@ def _page(desk: Desk, page: Page) -> Endpoint:
             data = await _ask(desk, page, request)
         except Problem as problem:
             return on_problem(problem, request)
-        return respond(request, draw(page.name, data, page=page, json=_twin_of(page, request)))
+        done = told(request, desk)
+        response = respond(request, draw(page.name, data, page=page, json=_twin_of(page, request), done=done))
+        if done is not None:
+            forget(response, desk)
+        return response
 
     return endpoint
 
