@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from verifier.dashboard import audit, claim, desk, live, search, source, story
+from verifier.dashboard import audit, claim, desk, enter, live, search, source, story
 
 PAGES: Final = (
-    desk.PAGE, live.PAGE, story.STORIES, source.SOURCES, search.PAGE, audit.PAGE, claim.PAGE, story.PAGE, source.PAGE,
+    desk.PAGE, enter.PAGE, live.PAGE, story.STORIES, source.SOURCES, search.PAGE, audit.PAGE,
+    claim.PAGE, story.PAGE, source.PAGE,
 )  # fmt: skip
 """Every page; those without an id are the navigation, in this order."""
 
