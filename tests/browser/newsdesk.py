@@ -24,6 +24,7 @@ class Newsdesk:
 
 EMPTY: Mapping[str, str] = {
     "desk": "/", "live": "/live", "stories": "/stories", "sources": "/sources", "search": "/search", "audit": "/audit",
+    "enter": "/enter",
 }  # fmt: skip
 """The pages that are there before anything is recorded."""
 
@@ -34,6 +35,7 @@ NOTHING_YET: Mapping[str, str] = {
     "sources": "No source is mentioned yet.",
     "search": "Words of a claim",
     "audit": "Your browser has hashed this leaf",
+    "enter": "A claim that nobody spoke about yet",
 }
 """What the pages show before anything is recorded."""
 
@@ -44,6 +46,7 @@ EVERYTHING: Mapping[str, str] = {
     "sources": "Mark Esper",
     "search": "corroborated by two origins",
     "audit": "Your browser has hashed this leaf",
+    "enter": "A claim that nobody spoke about yet",
     "claim": "Only the Secretary decides on a withdrawal.",
     "story": "denied by Mark Esper",
     "source": "It denied",

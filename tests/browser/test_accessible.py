@@ -75,6 +75,16 @@ async def test_pages_of_what_was_erased(visit: Visitor, verifier: Verifier) -> N
     assert await wrong_on(await visit("/", **PHONE), desk.addresses, ERASED) == []
 
 
+@pytest.mark.parametrize("window", [DESKTOP, PHONE], ids=["light on a desktop", "dark on a phone"])
+@in_session
+async def test_forms(look: Visitor, recorded: Recorded, window: Mapping[str, Any]) -> None:
+    claim = recorded.desk.addresses["claim"]
+    addresses = {"deny": f"{claim}/deny", "erase": f"{claim}/erase", "register": "/enter/claim"}
+    shows = {"deny": "Whose word it is", "erase": "The legal reason", "register": "The wording"}
+
+    assert await wrong_on(await look("/", **window), addresses, shows) == []
+
+
 @in_session
 async def test_a_problem(look: Visitor) -> None:
     look.expected = "404"
