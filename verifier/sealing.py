@@ -7,6 +7,7 @@ lost; `/checkpoint`, `/readyz` and `verifier doctor` say why nothing is signed.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -16,7 +17,7 @@ import structlog
 from events.errors import Invalid, LogError, SealRefused
 from events.keys import Keys, load_keys
 from events.log import Log
-from events.sealed import Seal, Sealed
+from events.sealed import LOOK, Seal, Sealed
 from events.sealer import EVERY, Sealer, alone
 from events.seals import Seals
 from verifier import cosigning
@@ -76,6 +77,7 @@ class Sealing:
         keys = signing.keys_of(log.id) if signing is not None else None
         self.name = keys.name if keys else None
         self._failure: str | None = None
+        self._judged = False  # whether it is another's turn, or sealing failed: else we are about to begin
         self._sealer: Sealer | None = None
         self._witnesses: Witnesses | None = None
         if signing is not None and keys is not None:
@@ -97,22 +99,38 @@ class Sealing:
         while self._sealer is not None:
             try:
                 await self._sealer.run(self._waits)
-                return
+                return  # the log is closed
             except SealRefused as error:
-                self._failure = str(error)
+                self._fail(str(error))
                 logger.error("the log is not sealed any more", name=self.name, reason=str(error))
                 return
             except (LogError, OSError) as error:
-                self._failure = f"sealing was cut off and is tried again: {error}"
+                self._fail(f"sealing was cut off and is tried again: {error}")
                 logger.warning("the log is not sealed: it is tried again", name=self.name, reason=str(error))
             except Exception as error:  # the outermost loop: any other error is our bug, and the server goes on
-                self._failure = f"sealing stopped ({type(error).__name__}: {error}): start again, and report it"
+                self._fail(f"sealing stopped ({type(error).__name__}: {error}): start again, and report it")
                 logger.error("the log is not sealed any more", name=self.name, exc_info=error)
                 return
             await asyncio.sleep(self._again)  # it is time itself that is waited for
 
     def _waits(self) -> None:
-        self._failure = None
+        self._failure, self._judged = None, True
+
+    def _fail(self, why: str) -> None:
+        self._failure, self._judged = why, True
+
+    async def _checked(self) -> bool:
+        """Wait some seconds until this process has compared the log with what was signed before, or won't; say whether.
+
+        Before that, a checkpoint that is merely kept may be one that the log no longer continues.
+        """
+        if self._sealer is None:
+            return True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WAIT):
+                while not (self.sealed.here or self._judged):  # noqa: ASYNC110  # nobody tells
+                    await asyncio.sleep(LOOK)
+        return self.sealed.here or self._judged
 
     async def close(self) -> None:
         """Let go of connections to witnesses."""
@@ -124,6 +142,8 @@ class Sealing:
 
         Raises `NotFound` where the log is not sealed at all, `NotSealed` where it isn't sealed so far, or no more.
         """
+        if not await self._checked():
+            raise NotSealed("this server still compares the log with what was signed before: ask again in a moment")
         seal = await self.sealed.seal()
         sealing = seal is not None or self.name is not None  # by this process, or by another one
         if sealing and self.error is None and (seal is None or seal.size < position):
