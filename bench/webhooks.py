@@ -56,7 +56,7 @@ async def receive() -> None:
                 body = await reader.readexactly(int(fields.get("content-length", 0)))
                 path = head[0].split(" ")[1]
                 if path == "/hang":
-                    await asyncio.sleep(3_600)
+                    await asyncio.sleep(3_600)  # it hangs: that is what it is there for
                 answer = b"{}"
                 if path == "/report":
                     answer = json.dumps(noted).encode()

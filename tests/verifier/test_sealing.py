@@ -452,9 +452,10 @@ async def test_a_server_that_lost_its_turn_waits_for_it_and_nothing_is_wrong(
         await noticed  # though nothing is recorded
         await until(lambda: {(its.sealed.sealing, its.error) for its in (one, two)} == {(False, None), (True, None)})
 
-        for position in (2, 3):
-            await log.append([said()])
-            assert [await covered(its, position) for its in (one, two)] == [position, position]
+        await log.append([said()])
+        assert [await covered(its, 2) for its in (one, two)] == [2, 2]
+        await log.append([said()])
+        assert [(await its.covering(3)).size for its in (one, two)] == [3, 3]
         for task in running:
             task.cancel()
         await asyncio.wait(running)
